@@ -1,0 +1,1 @@
+"""Encoders from validated rows to arrays; physics first."""

@@ -1,0 +1,1 @@
+"""Answers: in process, on the command line and over REST."""

@@ -1,0 +1,1 @@
+"""Targets, splits, metrics, recipes, tracking and the benchmark protocols."""
