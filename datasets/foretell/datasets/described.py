@@ -6,6 +6,7 @@ from typing import Final
 import dataframely as dy
 import msgspec
 import polars as pl
+
 from foretell.datasets.conform import conform
 from foretell.errors import InputError, one_of
 

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import dataframely as dy
 import msgspec
 import polars as pl
+
 from foretell.datasets.described import FORMATS, checked, parse, read_numbers
 from foretell.datasets.dtypes import DTYPES
 from foretell.errors import InputError, one_of
