@@ -113,7 +113,7 @@ class TorchGemm:
         self._require()
         return tuple(name for name in PRODUCTS[self._device_type] if self._multiplies(name))
 
-    def bounds(self, limit_s: float = 0.01) -> Bounds:
+    def bounds(self, limit_s: float = 0.005) -> Bounds:
         """Bounds of cases whose calls take up to about `limit_s`, from a first run of each data type.
 
         Large square products run near the device's best rate; a case at the bound that runs worse takes
