@@ -53,7 +53,7 @@ def machine(root, cpuinfo, files=()):
     return root
 
 
-def cache_files(cpu, index, level, kind, size, sharers):
+def cache_files(cpu, index, level, *, kind, size, sharers):
     folder = f"cpu{cpu}/cache/index{index}"
     return {
         f"{folder}/level": str(level),
@@ -93,9 +93,9 @@ def test_threads_of_one_core_count_once(tmp_path):
 def test_shared_caches_count_once_and_separate_ones_add_up(tmp_path):
     files = {}
     for cpu in range(4):
-        files |= cache_files(cpu, 0, 1, "Data", "32K", str(cpu))
-        files |= cache_files(cpu, 1, 1, "Instruction", "64K", str(cpu))
-        files |= cache_files(cpu, 2, 3, "Unified", "16384K", "0-1" if cpu < 2 else "2-3")
+        files |= cache_files(cpu, 0, 1, kind="Data", size="32K", sharers=str(cpu))
+        files |= cache_files(cpu, 1, 1, kind="Instruction", size="64K", sharers=str(cpu))
+        files |= cache_files(cpu, 2, 3, kind="Unified", size="16384K", sharers="0-1" if cpu < 2 else "2-3")
     root = machine(tmp_path, INTEL, files)
     assert from_linux(root, frozenset(range(4))).last_level_cache_mb == 32.0
     assert from_linux(root, frozenset({0})).last_level_cache_mb == 16.0
@@ -103,7 +103,9 @@ def test_shared_caches_count_once_and_separate_ones_add_up(tmp_path):
 
 
 def test_arm_core_is_named_by_its_part(tmp_path):
-    files = {"cpu0/cpufreq/cpuinfo_max_freq": "2600000"} | cache_files(0, 3, 3, "Unified", "32768K", "0")
+    files = {"cpu0/cpufreq/cpuinfo_max_freq": "2600000"} | cache_files(
+        0, 3, 3, kind="Unified", size="32768K", sharers="0"
+    )
     cpu = from_linux(machine(tmp_path, ARM, files), frozenset({0}))
     assert host.device_name(cpu) == "cpu_arm_0x41_0xd40_1c"
     assert operations_per_cycle(cpu)["float32"] == 32.0
