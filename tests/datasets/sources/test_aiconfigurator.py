@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 import sys
 
 import polars as pl
@@ -177,10 +178,12 @@ def test_copy_that_is_kept_is_accepted(tmp_path, published):
     assert batch.rejected.height == 36
 
 
-def test_both_of_two_copies_cannot_be_kept(tmp_path, published):
-    folder = published.one_file(tmp_path, {H100: published.gemm_table(), H200: published.gemm_table()})
-    with pytest.raises(InputError, match=r"^keep: .*they are copies"):
-        Aiconfigurator(folder, keep=("h100/fp8/vllm/0.24.0", "h200/fp8/vllm/0.24.0")).read()
+def test_two_copies_cannot_both_be_kept(tmp_path, published):
+    systems = ("h100_sxm", "h200_sxm", "l40s")
+    folder = published.one_file(tmp_path, {(name, "vllm", "1"): published.gemm_table() for name in systems})
+    for one, other in itertools.combinations(("h100", "h200", "l40s"), 2):
+        with pytest.raises(InputError, match=r"^keep: .*they are copies"):
+            Aiconfigurator(folder, keep=(f"{one}/fp8/vllm/1", f"{other}/fp8/vllm/1")).read()
 
 
 def test_table_to_keep_must_be_there(tmp_path, published):

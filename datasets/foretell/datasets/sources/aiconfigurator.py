@@ -7,6 +7,7 @@ knows it before the call.
 """
 
 import importlib.util
+import itertools
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -125,14 +126,18 @@ class Aiconfigurator:
         # A copy that says so itself leaves the other as the measurement.
         unsaid = rows.filter(pl.col("measured_on").is_null())
         copies = find_copies(unsaid, TABLE, (*SHAPE, "latency_us"))
-        pairs = dict(zip(copies["table"], copies["copy_of"], strict=True))
+        self._check_keep(set(known), set(copies.select("table", "copy_of").iter_rows()))
+        refused = copies.filter(~pl.col("table").is_in(self.keep)).unique("table", keep="first")
+        rules = {name: f"copy_of:{of}" for name, of in refused.select("table", "copy_of").iter_rows()}
+        return table_name(TABLE).replace_strict(rules, default=None, return_dtype=pl.String)
+
+    def _check_keep(self, known: set[str], copies: set[tuple[str, str]]) -> None:
         for name in self.keep:
             if name not in known:
-                raise InputError("keep", name, f"a table that was read, such as {known.sort()[0]}")
-            if pairs.get(name) in self.keep:
-                raise InputError("keep", name, f"one of {name} and {pairs[name]}, they are copies")
-        rules = {name: f"copy_of:{of}" for name, of in pairs.items() if name not in self.keep}
-        return table_name(TABLE).replace_strict(rules, default=None, return_dtype=pl.String)
+                raise InputError("keep", name, f"a table that was read, such as {min(known, default=None)}")
+        for pair in itertools.combinations(self.keep, 2):
+            if pair in copies:
+                raise InputError("keep", pair, "only one of them, they are copies")
 
 
 def _installed() -> Path | None:
