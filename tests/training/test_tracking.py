@@ -4,17 +4,21 @@ import asyncio
 import json
 import logging
 import shutil
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import httpx
 import numpy as np
 import polars as pl
 import pytest
+
 from foretell import predictors
 from foretell.errors import InputError, NotRegisteredError, UnavailableError
 from foretell.predictors.base import LEVELS, Prediction
+from foretell.training.connection import LEVELS as LOGGER_LEVELS
 from foretell.training.connection import connect, tracking_uri
 from foretell.training.promotion import CHAMPION, promote, promote_if_better
 from foretell.training.tracking import log_run
@@ -236,10 +240,20 @@ def test_telemetry_is_off(mlruns):
 
 
 def test_the_levels_of_loggers_come_back(mlruns):
-    logger = logging.getLogger("mlflow.store.db.utils")
-    before = logger.level
+    before = {name: logging.getLogger(name).level for name in LOGGER_LEVELS}
     connect()
-    assert logger.level == before
+    assert {name: logging.getLogger(name).level for name in LOGGER_LEVELS} == before
+
+
+def test_an_error_of_mlflow_comes_without_a_stack_in_the_log(log, mlruns, caplog, monkeypatch):
+    """MLflow's database layer also logs, with a stack, the error that it raises."""
+    log()
+    with closing(sqlite3.connect(mlruns / "mlflow.db")) as database:
+        database.execute("DROP TABLE model_version_tags")
+    monkeypatch.setattr(logging.getLogger("mlflow.store.db.utils"), "handlers", [caplog.handler])
+    with pytest.raises(UnavailableError, match="no such table: model_version_tags"):
+        promote(TARGET, "1")
+    assert caplog.records == []
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password(mlruns, monkeypatch):

@@ -94,8 +94,8 @@ def fetch(location: str, run_id: str) -> Answer:
         with told():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                download_artifacts(location, dst_path=scratch, tracking_uri=tracking_uri())
-                Path(scratch).rename(folder)
+                model = download_artifacts(location, dst_path=scratch, tracking_uri=tracking_uri())
+                Path(model).rename(folder)
     return Answer(folder=str(folder))
 
 

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SQLITE: Final = "sqlite:///"
+ENVIRONMENT: Final = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # The default, 7, takes minutes to say that a server is not there.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
+LEVELS: Final = {
+    "alembic": logging.WARNING,
+    "mlflow.pyfunc": logging.WARNING,
+    "mlflow.store": logging.WARNING,
+    # It logs, with the whole stack, each error that it also raises.
+    "mlflow.store.db.utils": logging.CRITICAL,
+}
+"""What MLflow's loggers may say while foretell talks to it."""
 HARMLESS: Final = (
     "The ``noload`` loader strategy",
     ".*Any type hint is inferred as AnyType",
@@ -50,7 +65,7 @@ def connect() -> "MlflowClient":
 
     uri = tracking_uri()
     # MLflow creates its tables without a lock: two first runs at once would fail.
-    with told(), exclusive("create"), quiet("mlflow.store.db.utils", "alembic"):
+    with told(), exclusive("create"):
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
@@ -58,19 +73,20 @@ def connect() -> "MlflowClient":
 
 
 def prepare_environment() -> None:
-    """Keep MLflow from reporting use over the network and from retrying a dead server for minutes."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    """Keep MLflow from reporting use over the network and from chatting, unless a user set otherwise."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn what MLflow raises into an `UnavailableError` that says where it was."""
+    """Talk to MLflow quietly, and turn what it raises into an `UnavailableError` that says where it was."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     try:
-        yield
+        with quiet():
+            yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         message = f"MLflow at {tracking_uri()}: {str(error).splitlines()[0]}"
         # An address may carry a password.
@@ -94,16 +110,16 @@ def exclusive(purpose: str) -> Iterator[None]:
 
 
 @contextmanager
-def quiet(*loggers: str) -> Iterator[None]:
-    """Hold back the progress messages of some loggers, whose warnings still pass, and `HARMLESS` ones."""
-    levels = {name: logging.getLogger(name).level for name in loggers}
-    for name in loggers:
-        logging.getLogger(name).setLevel(logging.WARNING)
+def quiet() -> Iterator[None]:
+    """Hold back MLflow's messages below `LEVELS`, and `HARMLESS` warnings."""
+    before = {name: logging.getLogger(name).level for name in LEVELS}
+    for name, level in LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     try:
         with warnings.catch_warnings():
             for message in HARMLESS:
                 warnings.filterwarnings("ignore", message)
             yield
     finally:
-        for name, level in levels.items():
+        for name, level in before.items():
             logging.getLogger(name).setLevel(level)

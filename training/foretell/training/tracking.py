@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from foretell.errors import InputError, one_of
-from foretell.training.connection import connect, home, quiet, told, tracking_uri
+from foretell.training.connection import connect, home, told, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -95,18 +95,17 @@ def log_run(
 
 
 def _save_model(model: Path, artefact: Path, example: pl.DataFrame, optional: Collection[str]) -> None:
-    with quiet("mlflow.pyfunc"):
-        import mlflow.pyfunc  # noqa: PLC0415
+    import mlflow.pyfunc  # noqa: PLC0415
 
-        mlflow.pyfunc.save_model(
-            str(model),
-            loader_module="foretell.training.pyfunc",
-            data_path=str(artefact),
-            signature=_signature(artefact, example, optional),
-            input_example=example.to_pandas(),
-            # Given, because MLflow finds them out by loading the model in another process.
-            pip_requirements=[f"foretell=={installed_version('foretell')}"],
-        )
+    mlflow.pyfunc.save_model(
+        str(model),
+        loader_module="foretell.training.pyfunc",
+        data_path=str(artefact),
+        signature=_signature(artefact, example, optional),
+        input_example=example.to_pandas(),
+        # Given, because MLflow finds them out by loading the model in another process.
+        pip_requirements=[f"foretell=={installed_version('foretell')}"],
+    )
 
 
 def _signature(artefact: Path, example: pl.DataFrame, optional: Collection[str]) -> "ModelSignature":
