@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+
 from foretell.datasets import commit as commit_module
 from foretell.datasets.kernel import Kernel
 from foretell.datasets.store import KINDS, Store, default_root

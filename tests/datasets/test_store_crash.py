@@ -7,6 +7,8 @@ import sys
 import time
 
 import polars as pl
+import pytest
+
 from foretell.datasets.store import Store
 
 ROWS = 7
@@ -30,14 +32,37 @@ for batch in range(100_000):
 """
 
 
-def test_killed_writers_lose_nothing_that_they_acknowledged(tmp_path):
-    """Three writers at once, each killed within an append at a random time, in two rounds."""
+@pytest.fixture
+def start(tmp_path):
+    """Start a writer by name; its acknowledgements go to a file of that name. None outlives the test."""
+    started = []
+
+    def start_writer(root, name):
+        (tmp_path / name).touch()
+        command = [sys.executable, "-P", "-c", WRITER, str(root), name, str(tmp_path / name)]
+        started.append(subprocess.Popen(command))
+        return started[-1]
+
+    yield start_writer
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_killed_writers_lose_nothing_that_they_acknowledged(start, tmp_path):
+    """Three writers at once, each killed at a random time, in two rounds; a reader looks on throughout."""
     chance = random.Random(0)
-    root = tmp_path / "store"
+    store = Store(tmp_path / "store")
     names = [f"round{r}-writer{w}" for r in range(2) for w in range(3)]
     for first in (0, 3):
-        _kill_at_random([_start(root, tmp_path, name) for name in names[first : first + 3]], tmp_path, chance)
-    rows = Store(root).scan("kernel").collect()
+        writers = {name: start(store.root, name) for name in names[first : first + 3]}
+        for name, process in writers.items():
+            _read_until(lambda name=name: (tmp_path / name).read_text(), store, process, timeout_s=30)
+            end = time.monotonic() + chance.uniform(0.0, 0.4)
+            _read_until(lambda end=end: time.monotonic() > end, store, process, timeout_s=30)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+    rows = store.scan("kernel").collect()
     for name in names:
         acknowledged = len((tmp_path / name).read_text().splitlines())
         found = sorted(rows.filter(pl.col("origin") == name)["m"])
@@ -47,17 +72,10 @@ def test_killed_writers_lose_nothing_that_they_acknowledged(tmp_path):
         assert found == list(range(1, 1 + batches * ROWS))
 
 
-def _start(root, folder, name):
-    (folder / name).touch()
-    return name, subprocess.Popen([sys.executable, "-c", WRITER, str(root), name, str(folder / name)])
-
-
-def _kill_at_random(writers, folder, chance):
-    deadline = time.monotonic() + 30
-    for name, process in writers:
-        while not (folder / name).read_text() and time.monotonic() < deadline:
-            assert process.poll() is None, "the writer failed by itself"
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0.0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+def _read_until(done, store, process, timeout_s):
+    """Scan until `done`; every batch that is visible at any time must be whole."""
+    end = time.monotonic() + timeout_s
+    while not done() and time.monotonic() < end:
+        assert process.poll() is None, "the writer ended by itself"
+        per_writer = store.scan("kernel").group_by("origin").len().collect()["len"]
+        assert all(rows % ROWS == 0 for rows in per_writer)

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+
 from foretell import predictors
 from foretell.errors import ArtefactError, NotRegisteredError, UnavailableError
 from foretell.predictors.base import LEVELS, Prediction
