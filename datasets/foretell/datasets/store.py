@@ -26,7 +26,7 @@ import msgspec
 import polars as pl
 
 from foretell.datasets.commit import commit
-from foretell.datasets.conform import conform
+from foretell.datasets.validate import validate
 from foretell.errors import ArtefactError, InputError, one_of
 
 KINDS: Final = {
@@ -93,7 +93,7 @@ class Store:
             InputError: no rows, or columns that do not fit the kind; nothing was kept.
             UnavailableError: the folder cannot be written; nothing was kept.
         """
-        valid, broken = _validate(_schema(kind), rows)
+        valid, broken = validate(rows, _schema(kind))
         if rejected is not None:
             broken = pl.concat([broken, _with_rule(rejected)], how="diagonal_relaxed")
         if valid.is_empty() and broken.is_empty():
@@ -193,18 +193,6 @@ def _schema(kind: str) -> type[dy.Schema]:
 
 def _schema_version(kind: str) -> str:
     return str(sys.modules[_schema(kind).__module__].VERSION)
-
-
-def _validate(schema: type[dy.Schema], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that obey, and those that do not with their `rule`."""
-    valid, failure = schema.filter(conform(rows, schema))
-    details = failure.details()
-    broken = [
-        pl.when(pl.col(rule) == "invalid").then(pl.lit(rule))
-        for rule in sorted(set(details.columns) - set(schema.column_names()))
-    ]
-    rule = pl.concat_str(broken, separator=",", ignore_nulls=True) if broken else pl.lit("")
-    return valid, details.select(*schema.column_names(), rule=rule)
 
 
 def _with_rule(rejected: pl.DataFrame) -> pl.DataFrame:
