@@ -75,6 +75,10 @@ class Encoder(Protocol):
         """For each row what it shares with other tables: with none of it seen, a model extrapolates."""
         ...
 
+    def realm(self, query: Any) -> str:
+        """`realms` for one query."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """What `fit` learnt, ready for JSON."""
         ...

@@ -79,6 +79,10 @@ class GemmEncoder:
         """Device and data type of each row."""
         return _each(zip(columns["device"], columns["dtype"], strict=True), self._realm)
 
+    def realm(self, query: GemmQuery) -> str:
+        """Device and data type of a query."""
+        return self._realm(query.device, query.dtype)
+
     def state(self) -> dict[str, Any]:
         """Figures of the devices, ready for JSON."""
         return {"devices": [msgspec.to_builtins(figures) for figures in self._devices.values()]}

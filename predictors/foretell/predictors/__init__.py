@@ -1,1 +1,37 @@
 """Model families behind one protocol, and the wrappers that make them honest."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from pkgutil import resolve_name
+
+from foretell.datasets.device import DeviceFigures
+from foretell.errors import InputError, one_of
+from foretell.predictors.base import Predictor, Task
+from foretell.predictors.families import ENCODERS, FAMILIES
+from foretell.predictors.tables import TableOptions, TablePredictor
+
+
+def build(task: Task, options: TableOptions, described: Iterable[DeviceFigures] = ()) -> TablePredictor:
+    """An unfitted predictor.
+
+    Args:
+        task: what to predict.
+        options: the family and how to train it.
+        described: devices that the published table lacks.
+
+    Raises:
+        InputError: a family that does not exist.
+    """
+    if options.family not in FAMILIES:
+        raise InputError("family", options.family, one_of(FAMILIES))
+    encoder = resolve_name(ENCODERS[task.encoder])(described)
+    return TablePredictor(task, options, encoder, resolve_name(FAMILIES[options.family]))
+
+
+def load(path: Path) -> Predictor:
+    """The predictor that was saved in the folder `path`; runs no code from there.
+
+    Raises:
+        ArtefactError: files that are missing or damaged, or of another format.
+    """
+    return TablePredictor.load(path)

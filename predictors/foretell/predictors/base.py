@@ -1,9 +1,11 @@
 """What every predictor is: rows in, quantiles out, saved in files that run no code on loading."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -32,8 +34,8 @@ class Prediction:
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.outside), len(self.levels)):
-            msg = f"values of shape {self.values.shape} for {len(self.outside)} rows, {len(self.levels)} levels"
-            raise ValueError(msg)
+            expected = (len(self.outside), len(self.levels))
+            raise ValueError(f"values of shape {self.values.shape}, expected {expected}")
         # Written so that a NaN fails: every comparison with it is false.
         if not (self.values[:, 0] > 0).all() or not np.isfinite(self.values[:, -1]).all():
             raise ValueError("quantiles must be positive and finite")
@@ -45,15 +47,46 @@ class Prediction:
         return self.values[:, self.levels.index(level)]
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is predicted from which rows.
+
+    Attributes:
+        target: its name, such as ``gemm.latency``.
+        unit: unit of the answer, such as ``us``.
+        label: column of the rows that is learnt, such as ``latency_us``.
+        encoder: ``module:Class`` of the encoder of its rows.
+    """
+
+    target: str
+    unit: str
+    label: str
+    encoder: str
+
+
 class Predictor(Protocol):
     """One model family. Constructors store options and nothing else."""
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+        ...
+
+    @property
+    def query(self) -> type[msgspec.Struct]:
+        """What a question looks like."""
+        ...
 
     def fit(self, rows: pl.DataFrame, *, seed: int) -> Self:
         """Learn from validated rows that carry the label."""
         ...
 
-    def predict(self, rows: pl.DataFrame) -> Prediction:
-        """Answer for rows of query columns; a label among them is refused."""
+    def predict(self, rows: pl.DataFrame, levels: Sequence[float] = LEVELS) -> Prediction:
+        """Answer for rows of query columns; any other column, the label too, is refused."""
+        ...
+
+    def answer(self, queries: Sequence[Any], levels: Sequence[float] = LEVELS) -> Prediction:
+        """`predict` for validated `query` structs: the fast path for a few rows."""
         ...
 
     def save(self, path: Path) -> None:

@@ -1,0 +1,145 @@
+"""Calibrated intervals: how far a model errs on groups that it has not seen.
+
+Split conformal prediction by group (Vovk et al., 2005; Lei et al., JASA 2018): residuals of held-out groups,
+divided by an estimate of their size where the row lies, give the quantiles of new rows. The estimate is a
+small booster of log |residual|, so that steady regions get narrow intervals (normalised conformal,
+Papadopoulos et al., 2002). It is fitted on one half of the residuals and judged on the other, both ways.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from foretell.features.base import Array
+from foretell.predictors.boosted import Boosted, BoostedOptions
+from foretell.predictors.regressor import Regressor
+
+GRID: Final = (0.005, 0.01, *(round(0.025 * step, 3) for step in range(1, 40)), 0.99, 0.995)
+"""Levels at which residual quantiles are kept; others are interpolated."""
+MIN_ROWS_TO_SCALE: Final = 200
+"""With fewer residuals one size for all rows is safer than a learnt one."""
+NEGLIGIBLE: Final = 1e-3
+"""Residuals under 0.1 % are the clock's, not the model's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Quantiles of the residuals of log(label), as multiples of a size that depends on the row.
+
+    Attributes:
+        quantiles: shape (len(GRID),), increasing.
+        size: a booster of log size; null where one size fits all.
+    """
+
+    quantiles: Array
+    size: Boosted | None
+
+    @classmethod
+    def calibrate(cls, features: Array, residuals: Array, *, seed: int) -> Self:
+        """From the residuals (label - prediction, in logarithms) of held-out rows.
+
+        Args:
+            features: shape (rows, features), of the same rows.
+            residuals: shape (rows,).
+            seed: of the halving and of the booster.
+        """
+        if len(residuals) < MIN_ROWS_TO_SCALE:
+            return cls(conformal_quantiles(residuals), None)
+        half = np.random.default_rng(seed).permutation(len(residuals)) % 2 == 0
+        scaled = np.empty_like(residuals)
+        for judged in (half, ~half):
+            size = _fit_size(features[~judged], residuals[~judged], seed)
+            scaled[judged] = residuals[judged] / np.exp(size.predict(features[judged]))
+        return cls(conformal_quantiles(scaled), _fit_size(features, residuals, seed))
+
+    @classmethod
+    def wide(cls, factor: float) -> Self:
+        """An interval whose 90 % reach from 1 / factor to factor times the median; nothing was calibrated."""
+        sigma = np.log(factor) / NormalDist().inv_cdf(0.95)
+        return cls(np.array([NormalDist(0, sigma).inv_cdf(level) for level in GRID]), None)
+
+    def at(self, levels: Sequence[float]) -> Array:
+        """Multiples of the size at some levels."""
+        return np.interp(levels, GRID, self.quantiles)
+
+    def sizes(self, features: Array) -> Array | float:
+        """Size of the residual where each row lies; shape (rows,), or one for all."""
+        return np.exp(self.size.predict(features)) if self.size else 1.0
+
+    def size_one(self, features: list[float]) -> float:
+        """`sizes` for one row."""
+        return exp(self.size.predict_one(features)) if self.size else 1.0
+
+    def save(self, stem: Path) -> dict[str, Any]:
+        """Write the booster, if any; the rest is returned, ready for JSON."""
+        if self.size:
+            self.size.save(Path(f"{stem}.size"))
+        return {"quantiles": self.quantiles.tolist(), "sized": self.size is not None}
+
+    @classmethod
+    def load(cls, stem: Path, state: dict[str, Any]) -> Self:
+        """Read what `save` wrote and returned."""
+        size = Boosted.load(Path(f"{stem}.size")) if state["sized"] else None
+        return cls(np.array(state["quantiles"]), size)
+
+
+def conformal_quantiles(scores: Array) -> Array:
+    """Quantiles at the levels of `GRID` that hold for a new score exchangeable with these.
+
+    Of n + 1 equally likely ranks the new score takes one, so a level is rounded outwards on that scale; where
+    n is too small for a level the extreme score stands in.
+    """
+    ranks = np.array(GRID) * (len(scores) + 1)
+    outward = np.where(np.array(GRID) < 0.5, np.floor(ranks), np.ceil(ranks)).astype(int)
+    return np.asarray(np.sort(scores)[np.clip(outward - 1, 0, len(scores) - 1)])
+
+
+def held_out_residuals(
+    make: Callable[[], Regressor],
+    features: Array,
+    z: Array,
+    groups: npt.NDArray[Any],
+    *,
+    folds: int,
+    enough: int,
+    seed: int,
+) -> tuple[npt.NDArray[np.intp], Array]:
+    """Residuals of rows whose whole group was left out of the fit.
+
+    Args:
+        make: builds an unfitted model.
+        features: shape (rows, features).
+        z: shape (rows,), what the model learns.
+        groups: shape (rows,); rows of one group are never torn apart.
+        folds: into how many parts the groups are dealt.
+        enough: stop after the fold with which this many residuals are there.
+        seed: of the dealing and of the models.
+
+    Returns:
+        Indices of rows, and their residuals, both of shape (held-out rows,).
+    """
+    names, codes = np.unique(groups, return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(len(names))[codes] % min(folds, len(names))
+    rows: list[npt.NDArray[np.intp]] = []
+    residuals: list[Array] = []
+    for held in range(min(folds, len(names))):
+        out = fold == held
+        model = make().fit(features[~out], z[~out], seed=seed)
+        rows.append(np.flatnonzero(out))
+        residuals.append(z[out] - model.predict(features[out]))
+        if sum(map(len, rows)) >= enough:
+            break
+    return np.concatenate(rows), np.concatenate(residuals)
+
+
+def _fit_size(features: Array, residuals: Array, seed: int) -> Boosted:
+    options = BoostedOptions(
+        trees=40, leaves=8, learning_rate=0.1, min_rows=max(20, len(residuals) // 50), bins=63, objective="l2"
+    )
+    return Boosted(options).fit(features, np.log(np.abs(residuals) + NEGLIGIBLE), seed=seed)
