@@ -73,7 +73,6 @@ class Kernel(dy.Schema):
         return pl.col("energy_mj").is_not_null() | pl.col("energy_reason").is_not_null()
 
 
-KEY: Final = ("operator", "m", "n", "k", "dtype", "device", "backend", "backend_version", "measured_at", "origin")
 TABLE: Final = ("device", "dtype", "backend", "backend_version")
 """Columns that name one table of measurements: one library version's kernels on one device."""
 SITE: Final = ("n", "k")

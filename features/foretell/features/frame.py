@@ -1,15 +1,16 @@
 """A frame checked against a query struct, column by column."""
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from msgspec.inspect import IntType, LiteralType, NoneType, StrType, StructType, UnionType, type_info
+from msgspec.inspect import IntType, LiteralType, NoneType, StrType
 
 from foretell.errors import InputError, one_of
 from foretell.features.base import Columns
+from foretell.features.fields import alternatives, words
 
 
 def query_columns(rows: pl.DataFrame, query: type[msgspec.Struct]) -> Columns:
@@ -19,7 +20,7 @@ def query_columns(rows: pl.DataFrame, query: type[msgspec.Struct]) -> Columns:
         InputError: an empty frame, a column that is missing or not part of the query, or the first value
             that does not fit.
     """
-    fields = {field.name: field for field in cast("StructType", type_info(query)).fields}
+    fields = fields_of(query)
     if unknown := sorted(set(rows.columns) - set(fields)):
         raise InputError(unknown[0], "a column", f"only {one_of(fields)[len('one of ') :]}")
     if not rows.height:
@@ -27,7 +28,7 @@ def query_columns(rows: pl.DataFrame, query: type[msgspec.Struct]) -> Columns:
     columns: dict[str, Any] = {}
     for name, field in fields.items():
         if name in rows.columns:
-            columns[name] = _column(rows[name], _kinds(field.type))
+            columns[name] = _column(rows[name], alternatives(field.type))
         elif field.required:
             raise InputError(name, None, "a column of that name")
         else:
@@ -35,21 +36,17 @@ def query_columns(rows: pl.DataFrame, query: type[msgspec.Struct]) -> Columns:
     return columns
 
 
-def _kinds(kind: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
-    return kind.types if isinstance(kind, UnionType) else (kind,)
-
-
 def _column(values: pl.Series, kinds: tuple[msgspec.inspect.Type, ...]) -> Any:
     nullable = any(isinstance(kind, NoneType) for kind in kinds)
     kind = next(kind for kind in kinds if not isinstance(kind, NoneType))
     if values.null_count() and not nullable:
-        raise InputError(f"rows[{values.is_null().arg_max()}].{values.name}", None, _words(kind))
+        raise InputError(f"rows[{values.is_null().arg_max()}].{values.name}", None, words(kind))
     return _integers(values, kind) if isinstance(kind, IntType) else _strings(values, kind)
 
 
 def _integers(values: pl.Series, kind: IntType) -> Any:
     if not values.dtype.is_integer():
-        raise InputError(values.name, f"values of type {values.dtype}", _words(kind))
+        raise InputError(values.name, f"values of type {values.dtype}", words(kind))
     array = values.to_numpy()
     _first(values, (array < (kind.ge or array.min())) | (array > (kind.le or array.max())), kind)
     return array.astype(np.float64)
@@ -59,7 +56,7 @@ def _strings(values: pl.Series, kind: msgspec.inspect.Type) -> list[str | None]:
     if values.dtype == pl.Null:
         return [None] * len(values)
     if values.dtype not in {pl.String, pl.Categorical, pl.Enum}:
-        raise InputError(values.name, f"values of type {values.dtype}", _words(kind))
+        raise InputError(values.name, f"values of type {values.dtype}", words(kind))
     text = values.cast(pl.String)
     if isinstance(kind, LiteralType):
         _first(values, (~text.is_in(list(kind.values))).to_numpy(), kind)
@@ -72,14 +69,4 @@ def _strings(values: pl.Series, kind: msgspec.inspect.Type) -> list[str | None]:
 def _first(values: pl.Series, wrong: npt.NDArray[np.bool_], kind: msgspec.inspect.Type) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise InputError(f"rows[{row}].{values.name}", values[row], _words(kind))
-
-
-def _words(kind: msgspec.inspect.Type) -> str:
-    """What a value of this type looks like."""
-    if isinstance(kind, IntType):
-        return f"an integer from {kind.ge} to {kind.le}"
-    if isinstance(kind, LiteralType):
-        return one_of(map(str, kind.values))
-    text = cast("StrType", kind)
-    return f"a text of {text.min_length} to {text.max_length} characters"
+        raise InputError(f"rows[{row}].{values.name}", values[row], words(kind))
