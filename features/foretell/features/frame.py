@@ -8,9 +8,9 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.inspect import IntType, LiteralType, NoneType, StrType
 
-from foretell.errors import InputError, one_of
+from foretell.errors import InputError
 from foretell.features.base import Columns
-from foretell.features.fields import alternatives, words
+from foretell.features.fields import alternatives, fields_of, words
 
 
 def query_columns(rows: pl.DataFrame, query: type[msgspec.Struct]) -> Columns:
@@ -22,7 +22,7 @@ def query_columns(rows: pl.DataFrame, query: type[msgspec.Struct]) -> Columns:
     """
     fields = fields_of(query)
     if unknown := sorted(set(rows.columns) - set(fields)):
-        raise InputError(unknown[0], "a column", f"only {one_of(fields)[len('one of ') :]}")
+        raise InputError(unknown[0], "a column of that name", f"only the columns {', '.join(fields)}")
     if not rows.height:
         raise InputError("rows", [], "at least one row")
     columns: dict[str, Any] = {}

@@ -13,7 +13,7 @@ SUFFIX: Final = ".lgb.txt"
 
 @dataclass(frozen=True, slots=True)
 class BoostedOptions:
-    """Options of one booster; the defaults are for tens of thousands of rows.
+    """Options of one booster; the defaults are for thousands of rows.
 
     Attributes:
         trees: boosting iterations.

@@ -1,0 +1,73 @@
+"""What every benchmark protocol gives: figures of the product, the baselines and the peer, side by side."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from foretell.training.metrics import macro
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Figures on the held-out rows of one group.
+
+    Attributes:
+        group: what tells it apart, such as split and device.
+        n: held-out rows.
+        product: figures of foretell's predictor.
+        baselines: figures of the trivial ones, by name.
+        peers: figures of other systems on the same rows, by name.
+    """
+
+    group: dict[str, str]
+    n: int
+    product: Scores
+    baselines: dict[str, Scores] = field(default_factory=dict)
+    peers: dict[str, Scores] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run of a protocol.
+
+    Attributes:
+        protocol: its name.
+        groups: figures by group.
+        total: `product`, `baselines` and `peers`, macro-averaged over all groups.
+        totals: the same by the value of the protocol's first key, such as the split.
+        seconds: wall-clock time of the product to `fit` and to `predict`.
+        notes: what a reader should know of this run, such as rows refused.
+    """
+
+    protocol: str
+    groups: list[Group]
+    total: dict[str, object]
+    totals: dict[str, dict[str, object]]
+    seconds: dict[str, float]
+    notes: list[str]
+
+
+def report(protocol: str, groups: list[Group], seconds: dict[str, float], notes: list[str]) -> Report:
+    """Average the groups."""
+    firsts = list(dict.fromkeys(next(iter(group.group.values())) for group in groups))
+    totals = {
+        first: _total([group for group in groups if first in list(group.group.values())[:1]])
+        for first in firsts
+    }
+    return Report(protocol, groups, _total(groups), totals, seconds, notes)
+
+
+def _total(groups: list[Group]) -> dict[str, object]:
+    return {
+        "n": sum(group.n for group in groups),
+        "product": macro(group.product for group in groups),
+        "baselines": _by_name(group.baselines for group in groups),
+        "peers": _by_name(group.peers for group in groups),
+    }
+
+
+def _by_name(named: Iterable[dict[str, Scores]]) -> dict[str, Scores]:
+    groups = list(named)
+    names = dict.fromkeys(name for group in groups for name in group)
+    return {name: macro(group[name] for group in groups if name in group) for name in names}
