@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from foretell.errors import InputError
@@ -36,25 +35,31 @@ class Split:
 def hold_out(
     rows: pl.DataFrame, name: str, columns: Sequence[str], *, seed: int, fraction: float = HELD_OUT
 ) -> Split:
-    """Hold out a fraction of the groups that `columns` name, all rows of each.
+    """Hold out about a fraction of the groups that `columns` name, all rows of each.
+
+    A group's own name decides, so that it stays on its side when rows are added: a model trained last week
+    has not seen what this week's is judged on.
 
     Args:
-        rows: at least two groups of them.
+        rows: any rows with `columns`.
         name: of the split.
-        columns: rows that agree in these stay together; the same groups go in every table.
-        seed: draws the groups; the order of `rows` has no say.
+        columns: rows that agree in these stay together, over all tables.
+        seed: another one holds out other groups.
         fraction: of the groups.
 
     Raises:
-        InputError: fewer than two groups.
+        InputError: so few groups that one side stays empty.
     """
-    groups = rows.select(columns).unique().sort(columns)
-    if groups.height < 2:
-        raise InputError(
-            "rows", groups.height, f"two different {', '.join(columns)} at least, to hold one out"
-        )
-    held = np.zeros(groups.height, dtype=bool)
-    count = min(groups.height - 1, max(1, round(fraction * groups.height)))
-    held[np.random.default_rng(seed).choice(groups.height, count, replace=False)] = True
-    test = groups.filter(pl.Series(held))
+    groups = rows.select(columns).unique()
+    held = [_share(seed, group) < fraction for group in groups.iter_rows()]
+    test = groups.filter(pl.Series(held, dtype=pl.Boolean))
+    if test.height in (0, groups.height):
+        expected = f"more values of ({', '.join(columns)}), to hold some out"
+        raise InputError("rows", f"{groups.height} groups", expected)
     return Split(name, rows.join(test, on=columns, how="anti"), rows.join(test, on=columns, how="semi"))
+
+
+def _share(seed: int, group: tuple[object, ...]) -> float:
+    """A number in [0, 1) that depends on nothing but the group's name and the seed."""
+    digest = hashlib.blake2b(repr((seed, *group)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
