@@ -5,9 +5,10 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from foretell import predictors
@@ -65,9 +66,7 @@ def usable_rows(store: Store, target: Target) -> tuple[pl.DataFrame, str]:
     version = store.record(target.kind)
     rows = store.scan(target.kind, version=version).filter(target.usable).collect()
     if rows.is_empty():
-        raise InputError(
-            "rows", 0, f"measurements for {target.task.target}: `foretell collect` or `pull` some"
-        )
+        raise InputError("rows", 0, f"measurements of a {target.kind}: `foretell collect` or `pull` some")
     return rows, version
 
 
@@ -118,7 +117,7 @@ def train(
     actual = split.test[target.task.label].to_numpy()
     labels = split.test.select(pl.concat_str(target.tables, separator="/")).to_series().to_list()
     accuracy(plot, prediction, actual, labels)
-    version = _log(model, split, scored, plot, data_version, seed)
+    version = _log(model, split, scored, plot=plot, data_version=data_version, seed=seed)
     promotion = promote_if_better(
         name, version.version, champion_score=_champion_score(champion, split.test, target)
     )
@@ -140,6 +139,11 @@ def judge(predictor: Predictor, test: pl.DataFrame, target: Target) -> tuple[Pre
     return prediction, macro(by_table)
 
 
+def part(prediction: Prediction, rows: npt.NDArray[Any]) -> Prediction:
+    """Some rows of a prediction, by mask or index."""
+    return replace(prediction, values=prediction.values[rows], outside=prediction.outside[rows])
+
+
 def _champion_score(champion: Path | None, test: pl.DataFrame, target: Target) -> float | None:
     """The champion's score on these held-out rows, none of which it has learnt from; null without one."""
     if champion is None:
@@ -151,7 +155,13 @@ def _champion_score(champion: Path | None, test: pl.DataFrame, target: Target) -
 
 
 def _log(
-    model: TablePredictor, split: Split, scored: dict[str, Scores], plot: Path, data_version: str, seed: int
+    model: TablePredictor,
+    split: Split,
+    scored: dict[str, Scores],
+    *,
+    plot: Path,
+    data_version: str,
+    seed: int,
 ) -> ModelVersion:
     family = model.options.family
     baselines = {

@@ -28,13 +28,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """Figures averaged over groups, each group counting the same; `n` rows in all."""
+
+    n: int
+    product: Scores
+    baselines: dict[str, Scores]
+    peers: dict[str, Scores]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run of a protocol.
 
     Attributes:
         protocol: its name.
         groups: figures by group.
-        total: `product`, `baselines` and `peers`, macro-averaged over all groups.
+        total: macro-averaged over all groups.
         totals: the same by the value of the protocol's first key, such as the split.
         seconds: wall-clock time of the product to `fit` and to `predict`.
         notes: what a reader should know of this run, such as rows refused.
@@ -42,8 +52,8 @@ class Report:
 
     protocol: str
     groups: list[Group]
-    total: dict[str, object]
-    totals: dict[str, dict[str, object]]
+    total: Total
+    totals: dict[str, Total]
     seconds: dict[str, float]
     notes: list[str]
 
@@ -58,13 +68,13 @@ def report(protocol: str, groups: list[Group], seconds: dict[str, float], notes:
     return Report(protocol, groups, _total(groups), totals, seconds, notes)
 
 
-def _total(groups: list[Group]) -> dict[str, object]:
-    return {
-        "n": sum(group.n for group in groups),
-        "product": macro(group.product for group in groups),
-        "baselines": _by_name(group.baselines for group in groups),
-        "peers": _by_name(group.peers for group in groups),
-    }
+def _total(groups: list[Group]) -> Total:
+    return Total(
+        n=sum(group.n for group in groups),
+        product=macro(group.product for group in groups),
+        baselines=_by_name(group.baselines for group in groups),
+        peers=_by_name(group.peers for group in groups),
+    )
 
 
 def _by_name(named: Iterable[dict[str, Scores]]) -> dict[str, Scores]:

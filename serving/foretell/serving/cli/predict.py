@@ -1,0 +1,128 @@
+"""`foretell predict`: one question by options, or a file of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Final
+
+import click
+import msgspec
+import polars as pl
+from msgspec.inspect import Field, IntType
+
+from foretell.errors import InputError, one_of
+from foretell.features.fields import alternatives, fields_of, words
+from foretell.predictors.base import Prediction
+from foretell.predictors.families import ENCODERS
+from foretell.serving.api import Foretell
+from foretell.serving.cli.output import print_json, print_table
+from foretell.training.targets import TARGETS
+
+READERS: Final[dict[str, Callable[[Path], pl.DataFrame]]] = {
+    ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
+    ".parquet": pl.read_parquet,
+    ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+    ".ndjson": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+}
+
+
+class Targets(click.Group):
+    """One command per target, whose options are the fields of its query."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the targets."""
+        return sorted(TARGETS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of one target."""
+        return _command(cmd_name) if cmd_name in TARGETS else None
+
+
+@click.group(cls=Targets)
+def predict() -> None:
+    """Say how long something will take, with its 90 % interval."""
+
+
+def _command(target: str) -> click.Command:
+    query: type[msgspec.Struct] = resolve_name(ENCODERS[TARGETS[target].task.encoder]).query
+    options: list[click.Parameter] = [
+        click.Option([f"--{name.replace('_', '-')}", name], help=_help(field))
+        for name, field in fields_of(query).items()
+    ]
+    file = click.Option(
+        ["--file"], type=click.Path(path_type=Path), help=f"Many questions: a file in {_suffixes()}."
+    )
+    flag = click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON.")
+
+    def answer(file: Path | None, as_json: bool, **fields: str | None) -> None:
+        given = {
+            name: _value(text, fields_of(query)[name]) for name, text in fields.items() if text is not None
+        }
+        if file is not None and given:
+            raise InputError("file", str(file), "either a file or the fields of one question, not both")
+        model = Foretell(target)
+        rows: Any = given if file is None else _read(file)
+        prediction = model.predict(rows)
+        questions = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame([given])
+        _show(prediction, questions, model.version, as_json=as_json)
+
+    return click.Command(
+        target,
+        callback=answer,
+        params=[*options, file, flag],
+        help=f"Predict {target}, in {TARGETS[target].task.unit}.",
+    )
+
+
+def _help(field: Field) -> str:
+    text = words(field.type)
+    return f"{text[0].upper()}{text[1:]}." + ("" if field.required else " Optional.")
+
+
+def _value(text: str, field: Field) -> str | int:
+    """A whole number where one is asked for; anything else goes on as it is, to be refused by name."""
+    if any(isinstance(kind, IntType) for kind in alternatives(field.type)):
+        try:
+            return int(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _read(path: Path) -> pl.DataFrame:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError("file", str(path), f"a name that ends in {_suffixes()}")
+    try:
+        return reader(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError("file", str(path), f"a readable {path.suffix} file ({error})") from error
+
+
+def _suffixes() -> str:
+    return one_of(READERS)
+
+
+def _show(prediction: Prediction, questions: pl.DataFrame, version: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"version": version} | msgspec.to_builtins(_builtin(prediction)))
+        return
+    names = [f"{level:.0%} {prediction.unit}" for level in prediction.levels]
+    quantiles = pl.DataFrame(prediction.values, schema=names, orient="row")
+    shown = questions.with_columns(quantiles, pl.Series("outside", prediction.outside))
+    print_table(shown.to_dicts(), f"{prediction.target}, model version {version}")
+    if prediction.outside.any():
+        count = int(prediction.outside.sum())
+        click.echo(
+            f"{count} of {len(prediction.outside)} outside of what the model has seen: its interval is wide"
+        )
+
+
+def _builtin(prediction: Prediction) -> dict[str, object]:
+    return {
+        "target": prediction.target,
+        "unit": prediction.unit,
+        "levels": list(prediction.levels),
+        "values": prediction.values.tolist(),
+        "outside": prediction.outside.tolist(),
+    }
