@@ -36,12 +36,9 @@ def bench(*, protocol: str, data: Path, json_file: Path | None) -> None:
 
 
 def _row(group: Group) -> dict[str, Any]:
-    others: dict[str, Any] = {
-        name: figures["mape"] for name, figures in (group.baselines | group.peers).items()
-    }
-    return (
-        group.group | {"n": group.n} | group.product | {f"{name} mape": mape for name, mape in others.items()}
-    )
+    others = group.baselines | group.peers
+    beside = {f"{name} mape": figures["mape"] for name, figures in others.items()}
+    return {**group.group, "n": group.n, **group.product, **beside}
 
 
 def _total_rows(total: Total) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from foretell.datasets.store import Store
 from foretell.errors import NotRegisteredError
 from foretell.predictors.families import FAMILIES
 from foretell.serving import registry
-from foretell.serving.cli.output import json_option, print_json, print_table
+from foretell.serving.cli.output import in_words, json_option, print_json, print_table
 from foretell.training import recipe
 from foretell.training.recipe import Training
 from foretell.training.targets import TARGETS

@@ -1,0 +1,103 @@
+"""`foretell demo`: measure, learn, register, predict shapes never measured, and measure those."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from foretell.datasets.collectors.bar import progress_bar
+from foretell.datasets.collectors.base import Measurement
+from foretell.datasets.collectors.campaign import run
+from foretell.datasets.collectors.energy import NoEnergy
+from foretell.datasets.collectors.gemm import TorchGemm
+from foretell.datasets.collectors.here import gemm_here
+from foretell.datasets.collectors.shapes import GemmCase, gemm_cases
+from foretell.datasets.doctor import findings
+from foretell.datasets.store import Store
+from foretell.serving.api import Foretell
+from foretell.serving.cli.output import print_table
+from foretell.serving.cli.train import run_training, show
+
+TARGET = "gemm.latency"
+PICTURE = Path("mlruns/demo.png")
+NEW_SHAPES = 5
+NEW_SEED = 1_000_003
+NEXT = """what to try next
+  foretell predict gemm.latency --help     ask for a shape of your own
+  foretell serve                           the same over REST, with docs at /docs
+  foretell evaluate gemm.latency           where the model errs, and how much
+  marimo edit training/foretell/training/notebooks/evaluate.py
+  mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+  foretell pull aiconfigurator             GPU kernels, after pip install aiconfigurator-core
+"""
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=5), default=60.0, show_default=True, help="Measuring.")
+def demo(*, seconds: float) -> None:
+    """Measure matrix products here, learn from them, and foretell shapes that were never measured."""
+    store = Store()
+    _heading("what this machine can measure")
+    for finding in findings():
+        click.echo(f"  {'ok' if finding.ok else '--'}  {finding.name}: {finding.detail}")
+
+    _heading(
+        f"measuring matrix products for {seconds:.0f} s, on one thread so that a busy machine disturbs less"
+    )
+    collector = gemm_here(store, "cpu", threads=1, sensor=NoEnergy("not asked for"))
+    _measure(collector, store, seconds)
+
+    _heading("learning, judged on shapes held out")
+    show(run_training(TARGET, plot=PICTURE))
+
+    _heading(f"{NEW_SHAPES} shapes that were never measured: predicted first, measured right after")
+    print_table(_new_shapes(collector, store))
+    click.echo(f"\n{NEXT}")
+
+
+def _heading(text: str) -> None:
+    click.secho(f"\n{text}", bold=True)
+
+
+def _measure(collector: TorchGemm, store: Store, seconds: float) -> None:
+    cases = gemm_cases(collector.dtypes(), seed=0, bounds=collector.bounds())
+    with progress_bar(seconds) as report:
+        run(
+            collector,
+            cases,
+            append=lambda rows: store.append("kernel", rows),
+            budget_s=seconds,
+            already=store.scan("kernel").collect(),
+            report=report,
+        )
+
+
+def _new_shapes(collector: TorchGemm, store: Store) -> list[dict[str, Any]]:
+    """Predictions with their intervals, then the measurements, of shapes that are not in the store."""
+    known = set(store.scan("kernel").select("m", "n", "k", "dtype").collect().iter_rows())
+    stream = gemm_cases(collector.dtypes(), seed=NEW_SEED, bounds=collector.bounds())
+    new = (case for case in stream if (case.m, case.n, case.k, case.dtype) not in known)
+    cases = list(itertools.islice(new, NEW_SHAPES))
+    place = collector.provenance()
+    questions = [
+        {name: case.columns()[name] for name in ("m", "n", "k", "dtype")}
+        | {"device": place.device, "backend": place.backend, "backend_version": place.backend_version}
+        for case in cases
+    ]
+    prediction = Foretell(TARGET).predict(questions)
+    return [
+        _side_by_side(case, values, collector.measure(case))
+        for case, values in zip(cases, prediction.values.tolist(), strict=True)
+    ]
+
+
+def _side_by_side(case: GemmCase, quantiles: list[float], measured: Measurement) -> dict[str, Any]:
+    low, middle, high = quantiles
+    row = {"m": case.m, "n": case.n, "k": case.k, "dtype": case.dtype}
+    row |= {"predicted us": middle, "90 % from us": low, "to us": high}
+    if measured.timing is None:
+        return row | {"measured us": None, "error %": None, "inside": measured.reason}
+    actual = measured.timing.latency_us
+    inside = "yes" if low <= actual <= high else "no"
+    return row | {"measured us": actual, "error %": abs(middle / actual - 1) * 100, "inside": inside}
