@@ -118,7 +118,7 @@ class NvmlEnergy:
         except self._nvml().NVMLError:
             return None
 
-    def _nvml(self) -> Any:  # noqa: ANN401 (a double of the module is as good)
+    def _nvml(self) -> Any:
         if self._module is None:
             import pynvml  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ class NvmlEnergy:
         return nvml.nvmlDeviceGetHandleByUUID(self._uuid)
 
 
-def _power_w(nvml: Any, handle: object) -> float:  # noqa: ANN401
+def _power_w(nvml: Any, handle: object) -> float:
     """Power at present, averaged by the driver over up to a second."""
     return float(nvml.nvmlDeviceGetPowerUsage(handle)) / 1e3
 

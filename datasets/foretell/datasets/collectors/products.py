@@ -42,15 +42,15 @@ class Product:
     precision: str = "highest"
 
 
-def _mm(torch: Any, a: Any, w_t: Any, out: Any) -> Call:  # noqa: ANN401
+def _mm(torch: Any, a: Any, w_t: Any, out: Any) -> Call:
     return partial(torch.mm, a, w_t, out=out)
 
 
-def _int_mm(torch: Any, a: Any, w_t: Any, out: Any) -> Call:  # noqa: ANN401
+def _int_mm(torch: Any, a: Any, w_t: Any, out: Any) -> Call:
     return partial(torch._int_mm, a, w_t, out=out)  # the only int8 product that torch has
 
 
-def _scaled_mm(torch: Any, a: Any, w_t: Any, out: Any) -> Call:  # noqa: ANN401
+def _scaled_mm(torch: Any, a: Any, w_t: Any, out: Any) -> Call:
     """One scale a tensor, fast accumulation, as inference engines run it."""
     one = torch.ones((), device=a.device)
     options = {"scale_a": one, "scale_b": one, "out_dtype": out.dtype, "use_fast_accum": True}

@@ -131,7 +131,7 @@ class CudaTimer:
 
         return sample
 
-    def _capture(self, call: Call, calls: int) -> Any:  # noqa: ANN401 (torch is imported on use only)
+    def _capture(self, call: Call, calls: int) -> Any:
         """Warm up on the stream that captures, as libraries make their handles and workspaces there."""
         stream = self.cuda.Stream()
         stream.wait_stream(self.cuda.current_stream())
