@@ -1,5 +1,6 @@
-"""`foretell bench`."""
+"""`foretell bench`: one command per protocol."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -10,22 +11,71 @@ import msgspec
 from foretell.serving.cli.output import print_table
 from foretell.training.bench import PROTOCOLS
 from foretell.training.bench.report import Group, Report, Total
+from foretell.training.targets import TARGETS
 
-
-@click.command()
-@click.argument("protocol", type=click.Choice(sorted(PROTOCOLS)))
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="Folder.",
+json_file_option = click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the figures."
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
-def bench(*, protocol: str, data: Path, json_file: Path | None) -> None:
-    """Measure foretell beside its peer and the trivial baselines, on the same rows in one run."""
-    report: Report = resolve_name(PROTOCOLS[protocol])(data)
+
+
+@click.group()
+def bench() -> None:
+    """Measure foretell beside its peer and the trivial baselines, on the same data in one run."""
+
+
+@bench.command()
+@click.option("--target", type=click.Choice(sorted(TARGETS)), default="gemm.latency", show_default=True)
+@json_file_option
+def serving(*, target: str, json_file: Path | None) -> None:
+    """The server beside `mlflow models serve`, with the registered champion."""
+    from foretell.serving import bench as protocol  # noqa: PLC0415  (it is the only one that needs a server)
+
+    result = protocol.run(target)
+    _write(result, json_file)
+    print_table(_serving_rows(result))
+
+
+def _serving_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Both servers and their ratio, for each number of rows a call."""
+    memory_mb = result["rss_mb"]
+    return [
+        {"rows a call": group["group"]["rows"], "server": name}
+        | {key: figures.get(key) for key in ("requests_per_s", "p50_ms", "p99_ms")}
+        | {"memory_mb": memory_mb.get(name)}
+        for group in result["groups"]
+        for name, figures in (
+            ("foretell", group["product"]),
+            *group["peers"].items(),
+            ("ratio", group["ratio"]),
+        )
+    ]
+
+
+def _data_command(name: str) -> click.Command:
+    """The command of a protocol that runs on a folder of files."""
+
+    def command(data: Path, json_file: Path | None) -> None:
+        run: Callable[[Path], Report] = resolve_name(PROTOCOLS[name])
+        report = run(data)
+        _write(report, json_file)
+        _show(report)
+
+    folder = click.Path(path_type=Path, exists=True, file_okay=False)
+    data_option = click.option("--data", type=folder, required=True, help="Folder of the data.")
+    described = f"Fit and score the protocol {name} on the files in a folder."
+    return click.command(name, help=described)(data_option(json_file_option(command)))
+
+
+for _name in PROTOCOLS:
+    bench.add_command(_data_command(_name))
+
+
+def _write(result: object, json_file: Path | None) -> None:
     if json_file:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+
+
+def _show(report: Report) -> None:
     print_table([_row(group) for group in report.groups])
     for name, total in report.totals.items():
         click.echo()
@@ -44,5 +94,5 @@ def _row(group: Group) -> dict[str, Any]:
 def _total_rows(total: Total) -> list[dict[str, Any]]:
     figures = {"foretell": total.product} | total.baselines | total.peers
     return [
-        {"model": name} | {key: scored.get(key) for key in total.product} for name, scored in figures.items()
+        {"model": name, **{key: scored.get(key) for key in total.product}} for name, scored in figures.items()
     ]
