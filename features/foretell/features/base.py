@@ -25,6 +25,39 @@ class Encoded(NamedTuple):
     floor: Array
 
 
+class Place(NamedTuple):
+    """Where a row runs: what many rows share and no number of theirs says.
+
+    Attributes:
+        table: name of the table of measurements that it belongs to, or `UNKNOWN_TABLE`.
+        realm: what it shares with other tables; with none of it seen, a model extrapolates.
+        kin: family of its hardware: what was measured on one member says something about the next.
+    """
+
+    table: str
+    realm: str
+    kin: str
+
+
+class Batch(NamedTuple):
+    """Validated queries, column by column.
+
+    Attributes:
+        numbers: name to values of shape (rows,), for each numeric column.
+        places: the distinct places of all rows.
+        codes: shape (rows,); where in `places` each row runs.
+    """
+
+    numbers: Mapping[str, Array]
+    places: Sequence[Place]
+    codes: npt.NDArray[np.intp]
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Batch":
+        """Some of the rows, by number."""
+        numbers = {name: values[rows] for name, values in self.numbers.items()}
+        return Batch(numbers, self.places, self.codes[rows])
+
+
 class Encoder(Protocol):
     """Turns rows of one kind into numbers; a saved predictor owns one, so that both stay together."""
 
@@ -32,6 +65,8 @@ class Encoder(Protocol):
     """What a question looks like: its fields are the only columns that are read."""
     names: ClassVar[tuple[str, ...]]
     """Names of the features, in order."""
+    shape: ClassVar[tuple[str, ...]]
+    """The query columns that hold numbers: with all of them equal, two rows are one measurement repeated."""
     extent: ClassVar[int]
     """The first `extent` features span the range that a model has seen."""
 
@@ -39,44 +74,36 @@ class Encoder(Protocol):
         """Remember what encoding needs to know of the world, such as the figures of the devices."""
         ...
 
-    def columns(self, rows: pl.DataFrame) -> Columns:
-        """Validated query columns of a frame.
+    def columns(self, rows: pl.DataFrame) -> Batch:
+        """The queries in a frame.
 
         Raises:
             InputError: a column that is missing or not part of the query, or a value that does not fit.
         """
         ...
 
-    def gather(self, queries: Sequence[Any]) -> Columns:
-        """Query columns of validated structs."""
+    def gather(self, queries: Sequence[Any]) -> Batch:
+        """Validated structs as columns.
+
+        Raises:
+            InputError: a device that is not described.
+        """
         ...
 
-    def encode(self, columns: Columns) -> Encoded:
+    def encode(self, batch: Batch) -> Encoded:
         """Features of all rows.
 
         Raises:
-            InputError: a device that is not described, or a shape that it cannot hold.
+            InputError: a shape that its device cannot hold.
         """
+        ...
+
+    def place(self, query: Any) -> Place:
+        """Where one query runs."""
         ...
 
     def encode_one(self, query: Any) -> tuple[list[float], float]:
         """`encode` for one query, without the cost of arrays: features and floor."""
-        ...
-
-    def tables(self, columns: Columns) -> list[str]:
-        """For each row the name of the table of measurements that it belongs to."""
-        ...
-
-    def table(self, query: Any) -> str:
-        """`tables` for one query."""
-        ...
-
-    def realms(self, columns: Columns) -> list[str]:
-        """For each row what it shares with other tables: with none of it seen, a model extrapolates."""
-        ...
-
-    def realm(self, query: Any) -> str:
-        """`realms` for one query."""
         ...
 
     def state(self) -> dict[str, Any]:

@@ -1,22 +1,26 @@
 """The encoder of matrix products: validated columns, device figures, physics."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Final, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from foretell.datasets.device import DeviceFigures, device
+from foretell.datasets.device import DeviceFigures, device, slug
 from foretell.datasets.dtypes import DTYPES
 from foretell.datasets.kernel import TABLE, GemmQuery
 from foretell.errors import InputError
-from foretell.features.base import UNKNOWN_TABLE, Array, Columns, Encoded
+from foretell.features.base import UNKNOWN_TABLE, Array, Batch, Encoded, Place
 from foretell.features.frame import query_columns
 from foretell.features.physics import EXTENT, NAMES, SCALAR, VECTOR, Machine, gemm_bytes, gemm_features
 
-FIELDS: Final = GemmQuery.__struct_fields__
-Pair = tuple[str, str]
+BLOCK: Final = 2048
+"""Rows encoded at once, so that their features stay in the processor's cache."""
+REMEMBERED: Final = 1_000
+"""Places kept by name; a stream of made-up backends must not fill the memory."""
+Key: TypeAlias = tuple[str, str, str | None, str | None]
+"""Values of the columns `TABLE`."""
 
 
 class GemmEncoder:
@@ -28,102 +32,114 @@ class GemmEncoder:
 
     query: ClassVar[type[msgspec.Struct]] = GemmQuery
     names: ClassVar[tuple[str, ...]] = NAMES
+    shape: ClassVar[tuple[str, ...]] = ("m", "n", "k")
     extent: ClassVar[int] = EXTENT
 
     def __init__(self, described: Iterable[DeviceFigures] = ()) -> None:
-        self._devices = {figures.name: figures for figures in described}
-        self._pairs: dict[Pair, tuple[str, Machine]] = {}
+        self._devices: dict[str, DeviceFigures] = {}
+        self._machines: dict[str, Machine] = {}
+        self._places: dict[Key, Place] = {}
+        for figures in described:
+            self._keep(figures)
 
     def fit(self, rows: pl.DataFrame) -> Self:
         """Keep the figures of the devices in `rows`: a later table of devices changes no saved model."""
         for name in rows["device"].unique():
-            figures = self._figures(name)
-            self._devices[figures.name] = figures
+            self._keep(self._figures(name))
         return self
 
-    def columns(self, rows: pl.DataFrame) -> Columns:
-        """Validated query columns of a frame, as arrays."""
-        return query_columns(rows, GemmQuery)
+    def columns(self, rows: pl.DataFrame) -> Batch:
+        """The queries in a frame."""
+        columns = query_columns(rows, GemmQuery)
+        numbers = {name: np.asarray(columns[name], dtype=np.float64) for name in "mnk"}
+        return self._batch(numbers, zip(*(columns[name] for name in TABLE), strict=True))
 
-    def gather(self, queries: Sequence[GemmQuery]) -> Columns:
-        """Query columns of validated structs."""
-        return dict(zip(FIELDS, zip(*map(msgspec.structs.astuple, queries), strict=True), strict=True))
+    def gather(self, queries: Sequence[GemmQuery]) -> Batch:
+        """Validated structs as columns."""
+        numbers = {
+            "m": np.array([query.m for query in queries], dtype=np.float64),
+            "n": np.array([query.n for query in queries], dtype=np.float64),
+            "k": np.array([query.k for query in queries], dtype=np.float64),
+        }
+        return self._batch(numbers, map(_key, queries))
 
-    def encode(self, columns: Columns) -> Encoded:
+    def encode(self, batch: Batch) -> Encoded:
         """Features of shape (rows, len(names)) and the roofline time in µs."""
-        m, n, k = (np.asarray(columns[name], dtype=np.float64) for name in "mnk")
-        machine = self._machines(columns)
-        too_large = gemm_bytes(m, n, k, machine) > machine.memory_bytes
-        if too_large.any():
-            row = int(np.argmax(too_large))
-            self._refuse(int(m[row]), int(n[row]), int(k[row]), columns["device"][row])
-        features, floor_us = gemm_features(m, n, k, machine, VECTOR)
-        return Encoded(np.stack(np.broadcast_arrays(*features), axis=1), np.asarray(floor_us))
+        features = np.empty((len(batch.codes), len(NAMES)))
+        floor_us = np.empty(len(batch.codes))
+        figures = np.array([self._machines[place.realm] for place in batch.places])
+        for start in range(0, len(batch.codes), BLOCK):
+            block = slice(start, start + BLOCK)
+            m, n, k = (batch.numbers[name][block] for name in "mnk")
+            # One device for all rows stays a number, which NumPy spreads for free.
+            machine = Machine(*(figures[0] if len(figures) == 1 else figures[batch.codes[block]].T))
+            _check_memory(m, n, k, machine)
+            columns, floor_us[block] = gemm_features(m, n, k, machine, VECTOR)
+            for number, column in enumerate(columns):
+                features[block, number] = column
+        return Encoded(features, floor_us)
+
+    def place(self, query: GemmQuery) -> Place:
+        """Where a query runs."""
+        return self._place(_key(query))
 
     def encode_one(self, query: GemmQuery) -> tuple[list[float], float]:
         """`encode` for one query, without the cost of arrays."""
-        _, machine = self._pair((query.device, query.dtype))
-        if gemm_bytes(query.m, query.n, query.k, machine) > machine.memory_bytes:
-            self._refuse(query.m, query.n, query.k, query.device)
-        return gemm_features(query.m, query.n, query.k, machine, SCALAR)
-
-    def table(self, query: GemmQuery) -> str:
-        """Name of the table of measurements that a query belongs to."""
-        return self._table(query.device, query.dtype, query.backend, query.backend_version)
-
-    def tables(self, columns: Columns) -> list[str]:
-        """Name of the table of measurements that each row belongs to."""
-        return _each(zip(*(columns[name] for name in TABLE), strict=True), self._table)
-
-    def realms(self, columns: Columns) -> list[str]:
-        """Device and data type of each row."""
-        return _each(zip(columns["device"], columns["dtype"], strict=True), self._realm)
-
-    def realm(self, query: GemmQuery) -> str:
-        """Device and data type of a query."""
-        return self._realm(query.device, query.dtype)
+        machine = self._machines[self._place(_key(query)).realm]
+        m, n, k = query.m, query.n, query.k
+        if gemm_bytes(m, n, k, machine) > machine.memory_bytes:
+            raise _too_large(m, n, k, machine.memory_bytes)
+        return gemm_features(m, n, k, machine, SCALAR)
 
     def state(self) -> dict[str, Any]:
         """Figures of the devices, ready for JSON."""
-        return {"devices": [msgspec.to_builtins(figures) for figures in self._devices.values()]}
+        return {
+            "devices": [msgspec.to_builtins(figures) for figures in dict.fromkeys(self._devices.values())]
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The encoder whose `state` this was."""
         return cls(msgspec.convert(state["devices"], list[DeviceFigures]))
 
-    def _table(self, name: str, dtype: str, backend: str | None, version: str | None) -> str:
-        if backend is None or version is None:
-            return UNKNOWN_TABLE
-        return f"{self._realm(name, dtype)}/{backend}/{version}"
-
-    def _realm(self, name: str, dtype: str) -> str:
-        return f"{self._pair((name, dtype))[0]}/{dtype}"
+    def _keep(self, figures: DeviceFigures) -> None:
+        for name in (figures.name, *filter(None, (figures.aliases or "").split(";"))):
+            self._devices[name] = figures
 
     def _figures(self, name: str) -> DeviceFigures:
-        return self._devices.get(name) or device(name)
+        return self._devices.get(name) or self._devices.get(slug(name)) or device(name)
 
-    def _pair(self, pair: Pair) -> tuple[str, Machine]:
-        """Canonical name of the device, and its figures for the data type."""
-        known = self._pairs.get(pair)
+    def _batch(self, numbers: Mapping[str, Array], keys: Iterable[Key]) -> Batch:
+        index: dict[Key, int] = {}
+        codes = [index.setdefault(key, len(index)) for key in keys]
+        # Two names of one device are one place.
+        places: dict[Place, int] = {}
+        merged = np.array([places.setdefault(self._place(key), len(places)) for key in index])
+        return Batch(numbers, list(places), merged[codes])
+
+    def _place(self, key: Key) -> Place:
+        known = self._places.get(key)
         if known is None:
-            figures = self._figures(pair[0])
-            known = self._pairs[pair] = (figures.name, _machine(figures, pair[1]))
+            if len(self._places) >= REMEMBERED:
+                self._places.clear()
+            known = self._places[key] = self._new_place(*key)
         return known
 
-    def _machines(self, columns: Columns) -> Machine:
-        """Figures of each row's device for its data type, one array per figure."""
-        index: dict[Pair, int] = {}
-        pairs = zip(columns["device"], columns["dtype"], strict=True)
-        codes = [index.setdefault(pair, len(index)) for pair in pairs]
-        figures: Array = np.array([self._pair(pair)[1] for pair in index], dtype=np.float64)
-        if len(index) == 1:
-            return Machine(*figures[0])
-        return Machine(*figures[codes].T)
+    def _new_place(self, name: str, dtype: str, backend: str | None, version: str | None) -> Place:
+        figures = self._figures(name)
+        realm = f"{figures.name}/{dtype}"
+        self._machines[realm] = _machine(figures, dtype)
+        known = backend is not None and version is not None
+        return Place(f"{realm}/{backend}/{version}" if known else UNKNOWN_TABLE, realm, kin(figures))
 
-    def _refuse(self, m: int, n: int, k: int, name: str) -> None:
-        memory_gb = self._figures(name).memory_gb
-        raise InputError("m, n, k", (m, n, k), f"a product that fits the {memory_gb:g} GB of {name}")
+
+def kin(figures: DeviceFigures) -> str:
+    """The architecture of a device; one without is alone of its kind."""
+    return figures.family or figures.name
+
+
+def _key(query: GemmQuery) -> Key:
+    return query.device, query.dtype, query.backend, query.backend_version
 
 
 def _machine(figures: DeviceFigures, dtype: str) -> Machine:
@@ -141,7 +157,15 @@ def _machine(figures: DeviceFigures, dtype: str) -> Machine:
     )
 
 
-def _each(rows: Iterable[tuple[Any, ...]], name: Callable[..., str]) -> list[str]:
-    """A name for each row; rows repeat themselves, so that each distinct one is named once."""
-    seen: dict[tuple[Any, ...], str] = {}
-    return [seen[row] if row in seen else seen.setdefault(row, name(*row)) for row in rows]
+def _check_memory(m: Array, n: Array, k: Array, machine: Machine) -> None:
+    too_large = gemm_bytes(m, n, k, machine) > machine.memory_bytes
+    if too_large.any():
+        row = int(np.argmax(too_large))
+        memory_bytes = np.broadcast_to(machine.memory_bytes, m.shape)[row]
+        raise _too_large(int(m[row]), int(n[row]), int(k[row]), float(memory_bytes))
+
+
+def _too_large(m: int, n: int, k: int, memory_bytes: float) -> InputError:
+    return InputError(
+        "m, n, k", (m, n, k), f"a product that fits the {memory_bytes / 1e9:g} GB of its device"
+    )

@@ -86,7 +86,7 @@ def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> 
         machine: figures of the device for the data type.
         ops: `SCALAR` or `VECTOR`.
     """
-    log2 = ops.log2
+    log2, ceil, least = ops.log2, ops.ceil, ops.least
     log_m, log_n, log_k = log2(m), log2(n), log2(k)
     log_operations = 1.0 + log_m + log_n + log_k
     moved = gemm_bytes(m, n, k, machine)
@@ -101,14 +101,16 @@ def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> 
         log_m + log_n, log_n + log_k, log_m + log_k, log_n - log_k,
         log_bytes - log_cache, log2(machine.c_bytes * m * n) - log_cache,
     ]  # fmt: skip
-    for tile_rows, tile_cols in TILES:
-        waves = ops.ceil(m / tile_rows) * ops.ceil(n / tile_cols) / machine.cores
-        whole = ops.ceil(waves)
-        features += [log2(waves), whole / waves, ops.least(whole, 64.0)]
-    features += [ops.ceil(m / rows) * rows / m for rows in ROW_TILES]
-    features += [m % 2, m % 8, m % 64, m % 128, n % 8, n % 256, k % 8, k % 256]
-    features += [
+    m16, m64, m128, m256 = ceil(m / 16), ceil(m / 64), ceil(m / 128), ceil(m / 256)
+    n64, n128, n256 = ceil(n / 64), ceil(n / 128), ceil(n / 256)
+    for tiles in (m64 * n64, m64 * n128, m128 * n128, m128 * n256, m256 * n128):  # as in TILES
+        waves = tiles / machine.cores
+        whole = ceil(waves)
+        features += (log2(waves), whole / waves, least(whole, 64.0))
+    features += (m16 * 16 / m, m64 * 64 / m, m128 * 128 / m, m256 * 256 / m)  # as in ROW_TILES
+    features += (m % 2, m % 8, m % 64, m % 128, n % 8, n % 256, k % 8, k % 256)
+    features += (
         log_peak, log_bandwidth, log2(machine.cores), log_cache, log2(machine.clock_hz),
         machine.a_bytes, machine.b_bytes,
-    ]  # fmt: skip
+    )  # fmt: skip
     return features, floor_us

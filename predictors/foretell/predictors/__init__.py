@@ -8,7 +8,8 @@ from foretell.datasets.device import DeviceFigures
 from foretell.errors import InputError, one_of
 from foretell.predictors.base import Predictor, Task
 from foretell.predictors.families import ENCODERS, FAMILIES
-from foretell.predictors.tables import TableOptions, TablePredictor
+from foretell.predictors.options import TableOptions
+from foretell.predictors.tables import TablePredictor
 
 
 def build(task: Task, options: TableOptions, described: Iterable[DeviceFigures] = ()) -> TablePredictor:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Final, Self
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -19,8 +20,10 @@ class Forest:
         from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415  (heavy, and only a baseline)
 
         self._forest: RandomForestRegressor = RandomForestRegressor(
-            n_estimators=50, min_samples_leaf=2, max_features=0.5, n_jobs=-1, random_state=seed
+            n_estimators=30, min_samples_leaf=2, max_features=0.33, n_jobs=-1, random_state=seed
         ).fit(features, z)
+        # A pool of threads costs more than it saves on a few rows.
+        self._forest.set_params(n_jobs=1)
         return self
 
     def predict(self, features: Array) -> Array:
@@ -41,11 +44,15 @@ class Forest:
     def load(cls, stem: Path) -> Self:
         """Read what `save` wrote. Types outside of skops' own list of safe ones are refused."""
         import skops.io  # noqa: PLC0415
+        from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415
         from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
         loaded = cls()
         try:
-            loaded._forest = skops.io.load(f"{stem}{SUFFIX}", trusted=[])
-        except (OSError, UntrustedTypesFoundException) as error:
+            forest = skops.io.load(f"{stem}{SUFFIX}", trusted=[])
+        except (OSError, BadZipFile, KeyError, ValueError, UntrustedTypesFoundException) as error:
             raise ArtefactError(f"{stem}{SUFFIX}: {error}") from error
+        if not isinstance(forest, RandomForestRegressor):
+            raise ArtefactError(f"{stem}{SUFFIX} holds a {type(forest).__name__}, expected a forest")
+        loaded._forest = forest
         return loaded

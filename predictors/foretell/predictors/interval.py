@@ -8,14 +8,17 @@ Papadopoulos et al., 2002). It is fitted on one half of the residuals and judged
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import exp
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from foretell.errors import ArtefactError
 from foretell.features.base import Array
 from foretell.predictors.boosted import Boosted, BoostedOptions
 from foretell.predictors.regressor import Regressor
@@ -26,9 +29,23 @@ MIN_ROWS_TO_SCALE: Final = 200
 """With fewer residuals one size for all rows is safer than a learnt one."""
 NEGLIGIBLE: Final = 1e-3
 """Residuals under 0.1 % are the clock's, not the model's."""
+MAX_SPREAD: Final = 50.0
+"""Most that a quantile departs from the model: a factor of e to the 50th says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+class SavedInterval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the document of a saved predictor says of an interval.
+
+    Attributes:
+        quantiles: as in `Interval`.
+        sized: whether a booster of the size was saved.
+    """
+
+    quantiles: tuple[float, ...]
+    sized: bool
+
+
+@dataclass(frozen=True)
 class Interval:
     """Quantiles of the residuals of log(label), as multiples of a size that depends on the row.
 
@@ -39,6 +56,11 @@ class Interval:
 
     quantiles: Array
     size: Boosted | None
+
+    @cached_property
+    def largest(self) -> float:
+        """Size from which on a row's quantiles say nothing, and soon would not fit a number."""
+        return MAX_SPREAD / max(-float(self.quantiles[0]), float(self.quantiles[-1]), NEGLIGIBLE)
 
     @classmethod
     def calibrate(cls, features: Array, residuals: Array, *, seed: int) -> Self:
@@ -64,6 +86,21 @@ class Interval:
         sigma = np.log(factor) / NormalDist().inv_cdf(0.95)
         return cls(np.array([NormalDist(0, sigma).inv_cdf(level) for level in GRID]), None)
 
+    @classmethod
+    def across(cls, residuals: Array, groups: npt.NDArray[Any]) -> Self:
+        """An interval for a group unlike any of these: the outermost quantiles of them all, one size.
+
+        Args:
+            residuals: shape (rows,), each of a model that has not seen the row's group.
+            groups: shape (rows,).
+        """
+        each = np.array([conformal_quantiles(residuals[groups == group]) for group in np.unique(groups)])
+        below, above = np.array(GRID) < 0.5, np.array(GRID) > 0.5
+        outermost = np.where(
+            below, each.min(axis=0), np.where(above, each.max(axis=0), np.median(each, axis=0))
+        )
+        return cls(outermost, None)
+
     def at(self, levels: Sequence[float]) -> Array:
         """Multiples of the size at some levels."""
         return np.interp(levels, GRID, self.quantiles)
@@ -76,17 +113,23 @@ class Interval:
         """`sizes` for one row."""
         return exp(self.size.predict_one(features)) if self.size else 1.0
 
-    def save(self, stem: Path) -> dict[str, Any]:
-        """Write the booster, if any; the rest is returned, ready for JSON."""
+    def save(self, stem: Path) -> SavedInterval:
+        """Write the booster, if any; the rest is returned."""
         if self.size:
             self.size.save(Path(f"{stem}.size"))
-        return {"quantiles": self.quantiles.tolist(), "sized": self.size is not None}
+        return SavedInterval(tuple(self.quantiles.tolist()), self.size is not None)
 
     @classmethod
-    def load(cls, stem: Path, state: dict[str, Any]) -> Self:
-        """Read what `save` wrote and returned."""
-        size = Boosted.load(Path(f"{stem}.size")) if state["sized"] else None
-        return cls(np.array(state["quantiles"]), size)
+    def load(cls, stem: Path, saved: SavedInterval) -> Self:
+        """Read what `save` wrote and returned.
+
+        Raises:
+            ArtefactError: quantiles that are not those of `GRID`, or a missing booster.
+        """
+        quantiles = np.array(saved.quantiles)
+        if quantiles.shape != (len(GRID),) or not (quantiles[1:] >= quantiles[:-1]).all():
+            raise ArtefactError(f"{stem}: expected {len(GRID)} quantiles that increase")
+        return cls(quantiles, Boosted.load(Path(f"{stem}.size")) if saved.sized else None)
 
 
 def conformal_quantiles(scores: Array) -> Array:

@@ -6,6 +6,7 @@ https://lightgbm.readthedocs.io/en/latest/C-API.html.
 """
 
 import ctypes
+import struct
 import sys
 import threading
 import weakref
@@ -111,6 +112,7 @@ class _Row:
 
     def __init__(self, library: ctypes.CDLL, handle: ctypes.c_void_p, width: int) -> None:
         self._features = (ctypes.c_double * width)()
+        self._fill = struct.Struct(f"{width}d").pack_into
         self._out = ctypes.c_double()
         self._written = ctypes.c_int64()
         self._config = ctypes.c_void_p()
@@ -129,7 +131,7 @@ class _Row:
         )
 
     def __call__(self, features: list[float]) -> float:
-        self._features[:] = features  # type: ignore[assignment]  # typeshed asks for invariance
+        self._fill(self._features, 0, *features)
         if self._call(*self._arguments):
             raise ArtefactError("LightGBM failed on one row")
         return self._out.value

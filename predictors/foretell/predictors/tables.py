@@ -6,12 +6,12 @@ is answered by a generalist that knows devices by their published figures only. 
 tables that it has seen, or, for a device that it has not, by leaving out whole devices.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -19,65 +19,34 @@ import numpy.typing as npt
 import polars as pl
 
 from foretell.errors import ArtefactError, InputError, one_of
-from foretell.features.base import UNKNOWN_TABLE, Array, Columns, Encoder
+from foretell.features.base import UNKNOWN_TABLE, Array, Batch, Encoder, Place
+from foretell.predictors.artefact import FORMAT, Document, read_document, write_document
 from foretell.predictors.base import LEVELS, Prediction, Task
 from foretell.predictors.families import ENCODERS, FAMILIES
 from foretell.predictors.head import Head
-from foretell.predictors.interval import Interval, held_out_residuals
+from foretell.predictors.options import TableOptions
 from foretell.predictors.regressor import Regressor
+from foretell.predictors.unseen import unseen_interval
 
-FORMAT: Final = 1
-DOCUMENT: Final = "foretell.json"
 MIN_TABLE_ROWS: Final = 50
 """A smaller table cannot calibrate a 90 % interval of its own with any room; the generalist takes it."""
 GENERAL_ROWS: Final = 60_000
 """Rows that the generalist learns from, drawn from all tables: it has no quirks to learn."""
 UNSEEN_ROWS: Final = 20_000
-PRIOR_FACTOR: Final = 6.0
-"""Half-width, as a factor, on an unseen device when one device alone was measured and nothing can be left
-out: from CPU to GPU the share of the roofline that a library reaches differs by about as much."""
-MAX_DEVICES: Final = 1_000
-CACHED: Final = 1_000
-"""Combinations of head and levels whose quantiles are remembered."""
-TABLE: Final = "_table"
+REMEMBERED: Final = 1_000
+"""Places whose head is remembered, by levels."""
 GENERAL: Final = UNKNOWN_TABLE
 """Head for known devices and data types without a table of their own."""
 UNSEEN: Final = "?"
 """The same model, with the interval for devices and data types that were never measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """What to train.
+class _Route(NamedTuple):
+    """Who answers for a place, with its multiples of the size at some levels."""
 
-    Attributes:
-        family: key of the model family in `foretell.predictors.FAMILIES`.
-        groups: columns that the calibration never tears apart; none means row by row.
-        generalist: whether rows outside of the tables are answered.
-    """
-
-    family: str
-    groups: tuple[str, ...] = ("n", "k")
-    generalist: bool = True
-
-
-class SavedHead(msgspec.Struct, forbid_unknown_fields=True):
-    """A head in the document of a saved predictor."""
-
-    table: str
-    stem: str
-    state: dict[str, Any]
-
-
-class Document(msgspec.Struct, forbid_unknown_fields=True):
-    """``foretell.json``: everything of a saved predictor but the models themselves."""
-
-    format: int
-    task: Task
-    options: TableOptions
-    encoder: dict[str, Any]
-    realms: list[str]
-    heads: list[SavedHead]
+    head: Head
+    multiples: list[float]
+    strange: bool
 
 
 class TablePredictor:
@@ -98,27 +67,28 @@ class TablePredictor:
         self._family = family
         self._heads: dict[str, Head] = {}
         self._realms: frozenset[str] = frozenset()
-        self._multiples: dict[tuple[str, tuple[float, ...]], list[float]] = {}
+        self._routes: dict[tuple[Place, tuple[float, ...]], _Route] = {}
 
     def fit(self, rows: pl.DataFrame, *, seed: int) -> Self:
         """Learn from validated rows that carry the label.
 
         Raises:
-            InputError: no rows, or too few for a single table.
+            InputError: no rows, or too few to calibrate a single table.
         """
         self.encoder.fit(rows)
-        columns = self._columns(rows)
-        self._realms = frozenset(self.encoder.realms(columns))
-        tables = rows.with_columns(pl.Series(TABLE, self.encoder.tables(columns))).partition_by(
-            TABLE, as_dict=True, include_key=False, maintain_order=True
-        )
-        for (table,), part in tables.items():
-            if part.height >= MIN_TABLE_ROWS:
-                self._heads[table] = self._fit_head(part, self._groups(part), seed)
+        batch = self.encoder.columns(rows.select(self.query.__struct_fields__))
+        self._realms = frozenset(place.realm for place in batch.places)
+        self._routes = {}
+        self._heads = {
+            table: self._fit_head(rows, batch, chosen, seed)
+            for table, chosen in _tables(batch)
+            if self._calibrates(rows, chosen)
+        }
         if self.options.generalist:
-            self._fit_generalist(rows, seed)
+            self._heads |= self._generalist(rows, batch, seed)
         if not self._heads:
-            raise InputError("rows", rows.height, f"a table of {MIN_TABLE_ROWS} rows at least")
+            expected = f"a table of {MIN_TABLE_ROWS} rows and two groups at least"
+            raise InputError("rows", f"{rows.height} rows", expected)
         return self
 
     def predict(self, rows: pl.DataFrame, levels: Sequence[float] = LEVELS) -> Prediction:
@@ -126,30 +96,37 @@ class TablePredictor:
         return self._predict(self.encoder.columns(rows), checked_levels(levels))
 
     def answer(self, queries: Sequence[Any], levels: Sequence[float] = LEVELS) -> Prediction:
-        """Answer for validated query structs."""
-        levels = LEVELS if levels is LEVELS else checked_levels(levels)
-        if len(queries) != 1:
-            return self._predict(self.encoder.gather(queries), levels)
-        head, strange = self._route(self.encoder.table(queries[0]), self.encoder.realm(queries[0]))
-        features, floor = self.encoder.encode_one(queries[0])
-        factors, beyond = self._heads[head].predict_one(features, self._at(head, levels))
-        values = np.array([[floor * factor for factor in factors]])
-        return self._prediction(values, np.array([strange or beyond]), levels)
+        """Answer for validated query structs.
+
+        Raises:
+            InputError: no queries, a device that is not described, or a shape that it cannot hold.
+        """
+        checked = LEVELS if levels is LEVELS else checked_levels(levels)
+        if len(queries) == 1:
+            return self._answer_one(queries[0], checked)
+        if not queries:
+            raise InputError("queries", queries, "at least one")
+        return self._predict(self.encoder.gather(queries), checked)
 
     def tables(self) -> list[str]:
         """Names of the tables that have a model of their own."""
         return sorted(set(self._heads) - {GENERAL, UNSEEN})
 
-    def _predict(self, columns: Columns, levels: tuple[float, ...]) -> Prediction:
-        features, floor = self.encoder.encode(columns)
-        named = zip(self.encoder.tables(columns), self.encoder.realms(columns), strict=True)
-        routes, codes = _codes(named)
+    def _answer_one(self, query: Any, levels: tuple[float, ...]) -> Prediction:
+        head, multiples, strange = self._route(self.encoder.place(query), levels)
+        features, floor = self.encoder.encode_one(query)
+        factors, beyond = head.predict_one(features, multiples)
+        values = np.array([[floor * factor for factor in factors]])
+        return self._prediction(values, np.array([strange or beyond]), levels)
+
+    def _predict(self, batch: Batch, levels: tuple[float, ...]) -> Prediction:
+        features, floor = self.encoder.encode(batch)
         z = np.empty((len(floor), len(levels)))
         outside = np.empty(len(floor), dtype=bool)
-        for code, route in enumerate(routes):
-            rows = slice(None) if len(routes) == 1 else np.flatnonzero(codes == code)
-            head, strange = self._route(*route)
-            z[rows], beyond = self._heads[head].predict(features[rows], self._at(head, levels))
+        for code, place in enumerate(batch.places):
+            rows = slice(None) if len(batch.places) == 1 else np.flatnonzero(batch.codes == code)
+            head, multiples, strange = self._route(place, levels)
+            z[rows], beyond = head.predict(features[rows], multiples)
             outside[rows] = beyond | strange
         return self._prediction(floor[:, None] * np.exp(z), outside, levels)
 
@@ -158,65 +135,67 @@ class TablePredictor:
     ) -> Prediction:
         return Prediction(self.task.target, self.task.unit, levels, values, outside)
 
-    def _route(self, table: str, realm: str) -> tuple[str, bool]:
+    def _route(self, place: Place, levels: tuple[float, ...]) -> _Route:
+        route = self._routes.get((place, levels))
+        if route is None:
+            if len(self._routes) >= REMEMBERED:
+                self._routes.clear()
+            name, strange = self._head(place)
+            head = self._heads[name]
+            route = _Route(head, head.interval.at(levels).tolist(), strange)
+            self._routes[place, levels] = route
+        return route
+
+    def _head(self, place: Place) -> tuple[str, bool]:
         """Name of the head that answers, and whether that is for want of a better one."""
-        if table and table in self._heads:
-            return table, False
-        head = GENERAL if realm in self._realms else UNSEEN
+        if place.table and place.table in self._heads:
+            return place.table, False
+        head = GENERAL if place.realm in self._realms else UNSEEN
         if head not in self._heads:
-            raise InputError("backend, backend_version", table or None, one_of(self.tables()))
-        return head, bool(table) or head == UNSEEN
+            raise InputError("backend, backend_version", place.table or None, one_of(self.tables()))
+        return head, bool(place.table) or head == UNSEEN
 
-    def _at(self, head: str, levels: tuple[float, ...]) -> list[float]:
-        found = self._multiples.get((head, levels))
-        if found is None:
-            found = self._multiples[head, levels] = self._heads[head].interval.at(levels).tolist()
-            if len(self._multiples) > CACHED:
-                self._multiples.clear()
-        return found
+    def _generalist(self, rows: pl.DataFrame, batch: Batch, seed: int) -> dict[str, Head]:
+        chosen = np.random.default_rng(seed).permutation(rows.height)[:GENERAL_ROWS]
+        if not self._calibrates(rows, chosen):
+            return {}
+        general = self._fit_head(rows, batch, chosen, seed)
+        fewer = chosen[:UNSEEN_ROWS]
+        kin = np.array([place.kin for place in batch.places])[batch.codes[fewer]]
+        unseen = unseen_interval(self._family, *self._encode(rows, batch, fewer), kin, seed=seed)
+        return {GENERAL: general, UNSEEN: replace(general, interval=unseen)}
 
-    def _fit_generalist(self, rows: pl.DataFrame, seed: int) -> None:
-        some = rows.sample(min(rows.height, GENERAL_ROWS), seed=seed, shuffle=True)
-        general = self._heads[GENERAL] = self._fit_head(some, self._groups(some), seed)
-        fewer = some.head(UNSEEN_ROWS)
-        devices = fewer["device"].to_physical().rank("dense").to_numpy()
-        if len(np.unique(devices)) < 2:
-            unseen = Interval.wide(PRIOR_FACTOR)
-        else:
-            features, z = self._encode(fewer)
-            held, residuals = held_out_residuals(
-                self._family, features, z, devices, folds=MAX_DEVICES, enough=fewer.height, seed=seed
-            )
-            unseen = Interval.calibrate(features[held], residuals, seed=seed)
-        self._heads[UNSEEN] = replace(general, interval=unseen)
-
-    def _fit_head(self, rows: pl.DataFrame, groups: npt.NDArray[Any], seed: int) -> Head:
-        features, z = self._encode(rows)
+    def _fit_head(self, rows: pl.DataFrame, batch: Batch, chosen: npt.NDArray[np.intp], seed: int) -> Head:
+        features, z = self._encode(rows, batch, chosen)
+        groups = self._groups(rows, chosen)
         return Head.fit(self._family, features, z, groups, extent=self.encoder.extent, seed=seed)
 
-    def _encode(self, rows: pl.DataFrame) -> tuple[Array, Array]:
-        features, floor = self.encoder.encode(self._columns(rows))
-        return features, np.log(rows[self.task.label].to_numpy() / floor)
+    def _encode(self, rows: pl.DataFrame, batch: Batch, chosen: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+        features, floor = self.encoder.encode(batch.take(chosen))
+        return features, np.log(rows[self.task.label].to_numpy()[chosen] / floor)
 
-    def _columns(self, rows: pl.DataFrame) -> Columns:
-        return self.encoder.columns(rows.select(self.query.__struct_fields__))
+    def _groups(self, rows: pl.DataFrame, chosen: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        columns = self.options.groups or self.encoder.shape
+        return rows.select(columns)[chosen].select(pl.struct(columns).rank("dense")).to_series().to_numpy()
 
-    def _groups(self, rows: pl.DataFrame) -> npt.NDArray[Any]:
-        if not self.options.groups:
-            return np.arange(rows.height)
-        return rows.select(pl.struct(self.options.groups).rank("dense")).to_series().to_numpy()
+    def _calibrates(self, rows: pl.DataFrame, chosen: npt.NDArray[np.intp]) -> bool:
+        return len(chosen) >= MIN_TABLE_ROWS and len(np.unique(self._groups(rows, chosen))) > 1
 
     def save(self, path: Path) -> None:
-        """Write `DOCUMENT` and the models into the new folder `path`."""
+        """Write the document and the models into the new folder `path`."""
         path.mkdir(parents=True)
-        heads = [
-            SavedHead(table, stem := f"head{number:03d}", head.save(path / stem))
+        models = list(dict.fromkeys(head.regressor for head in self._heads.values()))
+        for number, model in enumerate(models):
+            model.save(_stem(path, "model", number))
+        heads = {
+            table: head.save(_stem(path, "head", number), models.index(head.regressor))
             for number, (table, head) in enumerate(self._heads.items())
-        ]
-        document = Document(
-            FORMAT, self.task, self.options, self.encoder.state(), sorted(self._realms), heads
+        }
+        encoder, names = self.encoder.state(), self.encoder.names
+        realms = tuple(sorted(self._realms))
+        write_document(
+            path, Document(FORMAT, self.task, self.options, names, encoder, realms, heads, files={})
         )
-        (path / DOCUMENT).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -225,13 +204,16 @@ class TablePredictor:
         Raises:
             ArtefactError: files that are missing or damaged, or of another format.
         """
-        document = _read(path / DOCUMENT)
-        encoder: type[Encoder] = resolve_name(ENCODERS[document.task.encoder])
-        family: type[Regressor] = resolve_name(FAMILIES[document.options.family])
-        loaded = cls(document.task, document.options, encoder.from_state(document.encoder), family)
+        document = read_document(path)
+        loaded = cls(document.task, document.options, _encoder(document), _family(document))
         loaded._realms = frozenset(document.realms)
+        models = {
+            number: loaded._family.load(_stem(path, "model", number))
+            for number in {head.model for head in document.heads.values()}
+        }
         loaded._heads = {
-            saved.table: Head.load(path / saved.stem, saved.state, family) for saved in document.heads
+            table: Head.load(_stem(path, "head", number), saved, models[saved.model], loaded.encoder.extent)
+            for number, (table, saved) in enumerate(document.heads.items())
         }
         return loaded
 
@@ -248,18 +230,33 @@ def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     return tuple(levels)
 
 
-def _codes(named: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], npt.NDArray[np.intp]]:
-    """The distinct entries, and for each entry the number of its distinct one."""
-    numbers: dict[tuple[str, str], int] = {}
-    codes = [numbers.setdefault(name, len(numbers)) for name in named]
-    return list(numbers), np.array(codes)
+def _tables(batch: Batch) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
+    """Name and row numbers of each table."""
+    for code, place in enumerate(batch.places):
+        if place.table != UNKNOWN_TABLE:
+            yield place.table, np.flatnonzero(batch.codes == code)
 
 
-def _read(path: Path) -> Document:
+def _stem(path: Path, kind: str, number: int) -> Path:
+    return path / f"{kind}{number:03d}"
+
+
+def _encoder(document: Document) -> Encoder:
+    name = document.task.encoder
+    if name not in ENCODERS:
+        raise ArtefactError(f"encoder {name!r} is not among {one_of(ENCODERS)}")
+    kind: type[Encoder] = resolve_name(ENCODERS[name])
+    if document.features != kind.names:
+        raise ArtefactError("trained on other features than this version of foretell computes: train anew")
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=Document)
-    except (OSError, msgspec.DecodeError) as error:
-        raise ArtefactError(f"{path}: {error}") from error
-    if document.format != FORMAT:
-        raise ArtefactError(f"{path}: format {document.format}, expected {FORMAT}")
-    return document
+        return kind.from_state(document.encoder)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise ArtefactError(f"the state of encoder {name!r} does not fit: {error!r}") from error
+
+
+def _family(document: Document) -> type[Regressor]:
+    name = document.options.family
+    if name not in FAMILIES:
+        raise ArtefactError(f"family {name!r} is not among {one_of(FAMILIES)}")
+    family: type[Regressor] = resolve_name(FAMILIES[name])
+    return family
