@@ -5,13 +5,27 @@ from statistics import fmean
 
 import numpy as np
 
+from foretell.errors import InputError
 from foretell.features.base import Array
 from foretell.predictors.base import Prediction
 
 
 def ape_percent(predicted: Array, actual: Array) -> Array:
-    """Absolute percentage error of each row, shape (rows,)."""
+    """Absolute percentage error of each row, shape (rows,).
+
+    Raises:
+        InputError: a value that is not positive and finite; no mean may hide it.
+    """
+    _check("predicted", predicted)
+    _check("actual", actual)
     return np.abs(predicted / actual - 1.0) * 100.0
+
+
+def _check(name: str, values: Array) -> None:
+    wrong = ~(np.isfinite(values) & (values > 0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(f"{name}[{row}]", float(values[row]), "a positive finite number")
 
 
 def point_scores(predicted: Array, actual: Array) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Pictures of how good a model is."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from foretell.training.metrics import ape_percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BINS = 12
+BINS: Final = 12
+SUFFIXES: Final = (".pdf", ".png", ".svg")
 
 
 def accuracy(path: Path, prediction: Prediction, actual: Array, tables: list[str]) -> Path:

@@ -14,12 +14,13 @@ import polars as pl
 from foretell import predictors
 from foretell.datasets.device import DeviceFigures
 from foretell.datasets.store import Store
-from foretell.errors import InputError
+from foretell.errors import InputError, one_of
 from foretell.features.fields import fields_of
 from foretell.predictors.base import Prediction, Predictor
-from foretell.predictors.tables import TableOptions, TablePredictor
+from foretell.predictors.options import TableOptions
+from foretell.predictors.tables import TablePredictor
 from foretell.training.metrics import macro, scores
-from foretell.training.plots import accuracy
+from foretell.training.plots import SUFFIXES, accuracy
 from foretell.training.promotion import Promotion, promote_if_better
 from foretell.training.splits import Split, hold_out
 from foretell.training.targets import Target, find
@@ -96,9 +97,11 @@ def train(
         seed: of everything drawn but the split, which is the same for all.
 
     Raises:
-        InputError: an unknown target or family, or too few rows.
+        InputError: an unknown target or family, too few rows, or a picture of an unknown format.
     """
     target = find(name)
+    if plot.suffix not in SUFFIXES:
+        raise InputError("plot", str(plot), f"a name that ends in {one_of(SUFFIXES)}")
     rows, data_version = usable_rows(store, target)
     split = hold_out(rows, target.split, target.splits[target.split], seed=SEED)
     groups = target.splits[target.split]
@@ -130,10 +133,7 @@ def judge(predictor: Predictor, test: pl.DataFrame, target: Target) -> tuple[Pre
     actual = test[target.task.label].to_numpy()
     tables = test.select(pl.struct(target.tables).rank("dense")).to_series().to_numpy()
     by_table = [
-        scores(
-            replace(prediction, values=prediction.values[rows], outside=prediction.outside[rows]),
-            actual[rows],
-        )
+        scores(part(prediction, rows), actual[rows])
         for rows in (tables == table for table in np.unique(tables))
     ]
     return prediction, macro(by_table)

@@ -8,13 +8,27 @@ from typing import Any
 import click
 import msgspec
 
+from foretell.errors import InputError
 from foretell.serving.cli.output import print_table
 from foretell.training.bench import PROTOCOLS
 from foretell.training.bench.report import Group, Report, Total
 from foretell.training.targets import TARGETS
 
+
+def _in_a_folder(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written before the work and not after it."""
+    del ctx, parameter
+    if path is not None and not path.parent.is_dir():
+        raise InputError("json", str(path), "a file in a folder that exists")
+    return path
+
+
 json_file_option = click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the figures."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_in_a_folder,
+    help="File for the figures.",
 )
 
 

@@ -27,7 +27,7 @@ NEXT = """what to try next
   foretell predict gemm.latency --help     ask for a shape of your own
   foretell serve                           the same over REST, with docs at /docs
   foretell evaluate gemm.latency           where the model errs, and how much
-  marimo edit training/foretell/training/notebooks/evaluate.py
+  marimo edit serving/foretell/serving/notebooks/evaluate.py
   mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
   foretell pull aiconfigurator             GPU kernels, after pip install aiconfigurator-core
 """

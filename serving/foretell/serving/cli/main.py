@@ -64,5 +64,6 @@ def main() -> None:
     try:
         cli()
     except ForetellError as error:
-        click.echo(f"foretell: {error}", err=True)
+        # What a library said may have several lines.
+        click.echo(f"foretell: {' '.join(str(error).split())}", err=True)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))

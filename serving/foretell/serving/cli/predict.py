@@ -16,7 +16,7 @@ from foretell.predictors.base import Prediction
 from foretell.predictors.families import ENCODERS
 from foretell.serving.api import Foretell
 from foretell.serving.cli.output import print_json, print_table
-from foretell.training.targets import TARGETS
+from foretell.training.targets import TARGETS, find
 
 READERS: Final[dict[str, Callable[[Path], pl.DataFrame]]] = {
     ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
@@ -34,8 +34,13 @@ class Targets(click.Group):
         return sorted(TARGETS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of one target."""
-        return _command(cmd_name) if cmd_name in TARGETS else None
+        """The command of one target.
+
+        Raises:
+            InputError: there is no such target.
+        """
+        find(cmd_name)
+        return _command(cmd_name)
 
 
 @click.group(cls=Targets)
@@ -96,7 +101,8 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return reader(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError("file", str(path), f"a readable {path.suffix} file ({error})") from error
+        reason = str(error).partition("\n")[0]
+        raise InputError("file", str(path), f"a readable {path.suffix} file ({reason})") from error
 
 
 def _suffixes() -> str:

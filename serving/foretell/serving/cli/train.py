@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from foretell.datasets.store import Store
-from foretell.errors import NotRegisteredError
+from foretell.errors import InputError, NotRegisteredError
 from foretell.predictors.families import FAMILIES
 from foretell.serving import registry
 from foretell.serving.cli.output import in_words, json_option, print_json, print_table
@@ -40,7 +40,10 @@ def run_training(target: str, *, plot: Path, family: str = "lightgbm", seed: int
         champion = registry.champion(target).path
     except NotRegisteredError:
         champion = None
-    plot.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("plot", str(plot), f"a file that can be written ({error.strerror})") from error
     return recipe.train(target, Store(), plot=plot, champion=champion, family=family, seed=seed)
 
 

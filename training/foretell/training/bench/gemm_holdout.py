@@ -17,7 +17,8 @@ from foretell.datasets.device import device
 from foretell.datasets.kernel import TABLE
 from foretell.datasets.sources.aiconfigurator import ONE_FILE, Aiconfigurator
 from foretell.errors import InputError
-from foretell.predictors.tables import TableOptions
+from foretell.predictors.options import TableOptions
+from foretell.predictors.tables import MIN_TABLE_ROWS
 from foretell.training.bench.report import Group, Report, Scores, report
 from foretell.training.metrics import point_scores, scores
 from foretell.training.splits import Split, hold_out
@@ -29,6 +30,9 @@ PEER: Final = "aiconfigurator"
 PEER_US: Final = "peer_us"
 SEED: Final = 0
 KEY: Final = (*TABLE, *SHAPE)
+PEER_COLUMNS: Final = frozenset(
+    {"system", "gemm_dtype", "backend", "backend_version", *SHAPE, "latency_ms", "aic_pred_ms", "split"}
+)
 
 
 def run(data: Path) -> Report:
@@ -48,11 +52,12 @@ def run(data: Path) -> Report:
     for split in _splits(batch.rows, data / PEER_FILE):
         train = split.train.partition_by(TABLE, as_dict=True)
         for table, test in split.test.partition_by(TABLE, as_dict=True, maintain_order=True).items():
-            if table in train:
-                name = dict(zip(("split", *TABLE), (split.name, *map(str, table)), strict=True))
-                groups.append(_group(name, train[table], test, seconds))
+            name = dict(zip(("split", *TABLE), (split.name, *map(str, table)), strict=True))
+            known = train.get(table, split.train.clear())
+            if known.height < MIN_TABLE_ROWS:
+                notes.append(f"{'/'.join(name.values())}: {known.height} rows to learn from are too few")
             else:
-                notes.append(f"{split.name}: no rows to learn {'/'.join(map(str, table))} from")
+                groups.append(_group(name, known, test, seconds))
     return report("gemm-holdout", groups, seconds, notes)
 
 
@@ -71,11 +76,15 @@ def read_peer(path: Path) -> pl.DataFrame:
     """Held-out rows with the peer's prediction for each, in columns `KEY`, `split`, `latency_us`, `PEER_US`.
 
     Raises:
-        InputError: a column that is missing.
+        InputError: a column that is missing or unknown, a system that is no device, or no Parquet at all.
     """
-    peer = pl.read_parquet(path)
-    if missing := {"system", "gemm_dtype", "latency_ms", "aic_pred_ms", "split"} - {*peer.columns}:
-        raise InputError(f"{path.name}: {min(missing)}", "no such column", "the peer's held-out rows")
+    try:
+        peer = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError("path", str(path), f"a readable Parquet file ({error})") from error
+    for name in sorted({*peer.columns} ^ PEER_COLUMNS):
+        found = "this column" if name in peer.columns else "no such column"
+        raise InputError(f"{path.name}: {name}", found, f"the columns {', '.join(sorted(PEER_COLUMNS))}")
     systems = {name: device(name).name for name in peer["system"].cast(pl.String).unique()}
     return peer.select(
         pl.col("system").cast(pl.String).replace_strict(systems, return_dtype=pl.String).alias("device"),
