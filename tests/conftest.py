@@ -1,0 +1,77 @@
+"""Measurements that obey physics, made up, and a registered model of them, for whoever needs one."""
+
+import math
+import os
+import random
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from foretell.datasets.device import device
+from foretell.datasets.store import Store
+from foretell.training import recipe
+
+# Before LightGBM starts its threads: on a busy machine they wait for each other for seconds in fits of
+# milliseconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TARGET = "gemm.latency"
+NOISE = 0.03
+"""Standard deviation of the logarithm of a latency: what two measurements of one shape differ by."""
+
+
+def kernel_rows(names=("h100_sxm", "l40s"), *, sites=40, rows_of_m=6, seed=0, noise=NOISE):
+    """Rows of the kind `kernel`: a table for each device, bounded by arithmetic, memory and launch."""
+    rng = random.Random(seed)
+    weights = [(64 * rng.randint(1, 128), 64 * rng.randint(1, 128)) for _ in range(sites)]
+    shapes = [(2**i, n, k) for n, k in weights for i in range(0, 2 * rows_of_m, 2)]
+    rows = [
+        {
+            "m": m,
+            "n": n,
+            "k": k,
+            "device": name,
+            "latency_us": _latency_us(m, n, k, figures=device(name), rng=rng, noise=noise),
+        }
+        for name in names
+        for m, n, k in shapes
+    ]
+    said = {"operator": "gemm", "dtype": "bfloat16", "backend": "vllm", "backend_version": "0.24.0",
+            "status": "ok", "energy_reason": "made up", "origin": "made up"}  # fmt: skip
+    return pl.DataFrame(rows).with_columns(pl.lit(value).alias(name) for name, value in said.items())
+
+
+def _latency_us(m, n, k, *, figures, rng, noise):
+    waves = math.ceil(m / 128) * math.ceil(n / 128) / figures.cores
+    compute_us = 2e6 * m * n * k / figures.peak_flops("bfloat16") * math.ceil(waves) / waves**0.9
+    memory_us = 2 * (m * k + n * k + m * n) / figures.memory_bandwidth_gb_s / 1e3
+    return (3.0 + max(compute_us, memory_us)) * math.exp(rng.gauss(0.0, noise))
+
+
+@pytest.fixture(scope="session")
+def make_kernel_rows():
+    """The maker itself: devices, sites, rows of m for each, seed and noise are its arguments."""
+    return kernel_rows
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A store with made-up measurements, and what training on them gave: the champion of `gemm.latency`."""
+    folder = tmp_path_factory.mktemp("trained")
+    uri = f"sqlite:///{folder}/mlruns/mlflow.db"
+    store = Store(folder / "store")
+    appended = store.append("kernel", kernel_rows())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORETELL_MLFLOW_URI", uri)
+        training = recipe.train(TARGET, store, plot=folder / "accuracy.png")
+    return SimpleNamespace(folder=folder, uri=uri, store=store, appended=appended, training=training)
+
+
+@pytest.fixture
+def workspace(trained, tmp_path, monkeypatch):
+    """That store and registry in use, from an empty current folder; neither may be changed."""
+    monkeypatch.setenv("FORETELL_MLFLOW_URI", trained.uri)
+    monkeypatch.setenv("FORETELL_STORE", str(trained.store.root))
+    monkeypatch.chdir(tmp_path)
+    return trained
