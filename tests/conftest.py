@@ -3,6 +3,8 @@
 import math
 import os
 import random
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
@@ -75,3 +77,16 @@ def workspace(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("FORETELL_STORE", str(trained.store.root))
     monkeypatch.chdir(tmp_path)
     return trained
+
+
+@pytest.fixture
+def own_workspace(trained, tmp_path, monkeypatch):
+    """A copy of them that a test may change; artefacts stay where the database says they are."""
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    shutil.copy(trained.folder / "mlruns" / "mlflow.db", registry)
+    store = Store(Path(shutil.copytree(trained.store.root, tmp_path / "store")))
+    monkeypatch.setenv("FORETELL_MLFLOW_URI", f"sqlite:///{registry}/mlflow.db")
+    monkeypatch.setenv("FORETELL_STORE", str(store.root))
+    monkeypatch.chdir(tmp_path)
+    return SimpleNamespace(folder=tmp_path, store=store, training=trained.training)
