@@ -19,15 +19,17 @@ from foretell.training import recipe
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TARGET = "gemm.latency"
+SIZES = (1, 4, 16, 64, 256, 1024)
+"""Values of m of each weight matrix."""
 NOISE = 0.03
 """Standard deviation of the logarithm of a latency: what two measurements of one shape differ by."""
 
 
-def kernel_rows(names=("h100_sxm", "l40s"), *, sites=40, rows_of_m=6, seed=0, noise=NOISE):
+def kernel_rows(names=("h100", "l40s"), *, sites=40, sizes=SIZES, seed=0, noise=NOISE):
     """Rows of the kind `kernel`: a table for each device, bounded by arithmetic, memory and launch."""
     rng = random.Random(seed)
     weights = [(64 * rng.randint(1, 128), 64 * rng.randint(1, 128)) for _ in range(sites)]
-    shapes = [(2**i, n, k) for n, k in weights for i in range(0, 2 * rows_of_m, 2)]
+    shapes = [(m, n, k) for n, k in weights for m in sizes]
     rows = [
         {
             "m": m,
@@ -53,7 +55,7 @@ def _latency_us(m, n, k, *, figures, rng, noise):
 
 @pytest.fixture(scope="session")
 def make_kernel_rows():
-    """The maker itself: devices, sites, rows of m for each, seed and noise are its arguments."""
+    """The maker itself: devices, sites, values of m, seed and noise are its arguments."""
     return kernel_rows
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from foretell.datasets.device import device, devices
+from foretell.datasets.device import devices
 from foretell.datasets.kernel import SITE
 from foretell.datasets.store import Store
 from foretell.errors import InputError
@@ -153,13 +153,9 @@ def test_failed_cases_are_not_learnt_from(train, seen, own_workspace):
 
 def test_a_champion_that_does_not_know_a_device_gives_way(train, own_workspace, make_kernel_rows):
     """The new device is described in the store only, after the champion was trained."""
-    mine = (
-        devices()
-        .filter(pl.col("name") == device("h100_sxm").name)
-        .with_columns(name=pl.lit("mine"), aliases=None)
-    )
+    mine = devices().filter(pl.col("name") == "h100").with_columns(name=pl.lit("mine"), aliases=None)
     own_workspace.store.append("device", mine)
-    rows = make_kernel_rows(("h100_sxm",), seed=2).with_columns(device=pl.lit("mine"))
+    rows = make_kernel_rows(("h100",), seed=2).with_columns(device=pl.lit("mine"))
     own_workspace.store.append("kernel", rows)
     training = train()
     assert training.promotion.promoted
