@@ -6,10 +6,11 @@ learnt from its own rows only, as the peer does: no other backend's measurement 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy.typing as npt
 import polars as pl
 
 from foretell import predictors
@@ -17,15 +18,18 @@ from foretell.datasets.device import device
 from foretell.datasets.kernel import TABLE
 from foretell.datasets.sources.aiconfigurator import ONE_FILE, Aiconfigurator
 from foretell.errors import InputError
+from foretell.predictors.base import Prediction
 from foretell.predictors.options import TableOptions
 from foretell.predictors.tables import MIN_TABLE_ROWS
-from foretell.training.bench.report import Group, Report, Scores, report
+from foretell.training.bench.report import Group, Report, report
 from foretell.training.metrics import point_scores, scores
+from foretell.training.recipe import part
 from foretell.training.splits import Split, hold_out
 from foretell.training.targets import SHAPE, find
 
 TARGET: Final = "gemm.latency"
 PEER_FILE: Final = "peer_aic_gemm_holdout.parquet"
+PRODUCT: Final = "lightgbm"
 PEER: Final = "aiconfigurator"
 PEER_US: Final = "peer_us"
 SEED: Final = 0
@@ -50,15 +54,20 @@ def run(data: Path) -> Report:
     groups: list[Group] = []
     seconds = {"fit": 0.0, "predict": 0.0}
     for split in _splits(batch.rows, data / PEER_FILE):
-        train = split.train.partition_by(TABLE, as_dict=True)
-        for table, test in split.test.partition_by(TABLE, as_dict=True, maintain_order=True).items():
-            name = dict(zip(("split", *TABLE), (split.name, *map(str, table)), strict=True))
-            known = train.get(table, split.train.clear())
-            if known.height < MIN_TABLE_ROWS:
-                notes.append(f"{'/'.join(name.values())}: {known.height} rows to learn from are too few")
-            else:
-                groups.append(_group(name, known, test, seconds))
+        known, missing = _learnable(split)
+        notes += [f"{split.name}/{name} of too few rows to learn from" for name in missing]
+        if not known.test.is_empty():
+            groups += _groups(known, seconds)
     return report("gemm-holdout", groups, seconds, notes)
+
+
+def _learnable(split: Split) -> tuple[Split, list[str]]:
+    """The rows of tables that have enough of them on the training side, and the names of the others."""
+    tables = split.train.group_by(TABLE).len().filter(pl.col("len") >= MIN_TABLE_ROWS)
+    train = split.train.join(split.test, on=TABLE, how="semi")
+    missing = split.test.join(tables, on=TABLE, how="anti").select(pl.concat_str(TABLE, separator="/"))
+    test = split.test.join(tables, on=TABLE, how="semi", maintain_order="left")
+    return Split(split.name, train, test), missing.to_series().unique().sort().to_list()
 
 
 def _splits(rows: pl.DataFrame, peer_file: Path) -> Iterator[Split]:
@@ -96,30 +105,38 @@ def read_peer(path: Path) -> pl.DataFrame:
     )
 
 
-def _group(
-    group: dict[str, str], train: pl.DataFrame, test: pl.DataFrame, seconds: dict[str, float]
-) -> Group:
-    """Score the product and the baselines on one table; the product's times are added to `seconds`."""
+def _groups(split: Split, seconds: dict[str, float]) -> list[Group]:
+    """Figures of the product and the baselines by table; the product's times are added to `seconds`."""
+    families = (PRODUCT, *find(TARGET).baselines)
+    predictions = {family: _predicted(family, split, seconds) for family in families}
+    index = split.test.select(TABLE).with_row_index("row")
+    return [
+        _group(split, table, rows["row"].to_numpy(), predictions)
+        for table, rows in index.partition_by(TABLE, as_dict=True, maintain_order=True).items()
+    ]
+
+
+def _predicted(family: str, split: Split, seconds: dict[str, float]) -> Prediction:
+    """Answers of one family, calibrated the way that the split holds out."""
     target = find(TARGET)
-    grouped = target.splits.get(group["split"], SHAPE)
-    product, times = _scored("lightgbm", grouped, train, test)
-    for name, value in times.items():
-        seconds[name] += value
-    baselines = {family: _scored(family, grouped, train, test)[0] for family in target.baselines}
-    actual = test["latency_us"].to_numpy()
-    peers = {PEER: point_scores(test[PEER_US].to_numpy(), actual)} if PEER_US in test.columns else {}
-    return Group(group, test.height, product, baselines, peers)
-
-
-def _scored(
-    family: str, grouped: tuple[str, ...], train: pl.DataFrame, test: pl.DataFrame
-) -> tuple[Scores, dict[str, float]]:
-    """Figures of one family, calibrated the way that the split holds out, and its seconds."""
-    options = TableOptions(family, groups=grouped, generalist=False)
+    options = TableOptions(family, groups=target.splits.get(split.name, SHAPE), generalist=False)
     start = time.perf_counter()
-    predictor = predictors.build(find(TARGET).task, options).fit(train, seed=SEED)
+    predictor = predictors.build(target.task, options).fit(split.train, seed=SEED)
     fitted = time.perf_counter()
-    prediction = predictor.predict(test.select(*KEY))
-    predicted = time.perf_counter()
-    seconds = {"fit": fitted - start, "predict": predicted - fitted}
-    return scores(prediction, test["latency_us"].to_numpy()), seconds
+    prediction = predictor.predict(split.test.select(*KEY))
+    if family == PRODUCT:
+        seconds["fit"] += fitted - start
+        seconds["predict"] += time.perf_counter() - fitted
+    return prediction
+
+
+def _group(
+    split: Split, table: tuple[Any, ...], rows: npt.NDArray[Any], predictions: Mapping[str, Prediction]
+) -> Group:
+    test = split.test[rows]
+    actual = test["latency_us"].to_numpy()
+    scored = {family: scores(part(answer, rows), actual) for family, answer in predictions.items()}
+    product = scored.pop(PRODUCT)
+    peers = {PEER: point_scores(test[PEER_US].to_numpy(), actual)} if PEER_US in test.columns else {}
+    name = dict(zip(("split", *TABLE), (split.name, *map(str, table)), strict=True))
+    return Group(name, test.height, product, scored, peers)
