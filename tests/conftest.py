@@ -60,9 +60,9 @@ def make_kernel_rows():
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def registered(tmp_path_factory):
     """A store with made-up measurements, and what training on them gave: the champion of `gemm.latency`."""
-    folder = tmp_path_factory.mktemp("trained")
+    folder = tmp_path_factory.mktemp("registered")
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     store = Store(folder / "store")
     appended = store.append("kernel", kernel_rows())
@@ -73,22 +73,22 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def workspace(trained, tmp_path, monkeypatch):
+def workspace(registered, tmp_path, monkeypatch):
     """That store and registry in use, from an empty current folder; neither may be changed."""
-    monkeypatch.setenv("FORETELL_MLFLOW_URI", trained.uri)
-    monkeypatch.setenv("FORETELL_STORE", str(trained.store.root))
+    monkeypatch.setenv("FORETELL_MLFLOW_URI", registered.uri)
+    monkeypatch.setenv("FORETELL_STORE", str(registered.store.root))
     monkeypatch.chdir(tmp_path)
-    return trained
+    return registered
 
 
 @pytest.fixture
-def own_workspace(trained, tmp_path, monkeypatch):
+def own_workspace(registered, tmp_path, monkeypatch):
     """A copy of them that a test may change; artefacts stay where the database says they are."""
     registry = tmp_path / "registry"
     registry.mkdir()
-    shutil.copy(trained.folder / "mlruns" / "mlflow.db", registry)
-    store = Store(Path(shutil.copytree(trained.store.root, tmp_path / "store")))
+    shutil.copy(registered.folder / "mlruns" / "mlflow.db", registry)
+    store = Store(Path(shutil.copytree(registered.store.root, tmp_path / "store")))
     monkeypatch.setenv("FORETELL_MLFLOW_URI", f"sqlite:///{registry}/mlflow.db")
     monkeypatch.setenv("FORETELL_STORE", str(store.root))
     monkeypatch.chdir(tmp_path)
-    return SimpleNamespace(folder=tmp_path, store=store, training=trained.training)
+    return SimpleNamespace(folder=tmp_path, store=store, training=registered.training)

@@ -13,21 +13,21 @@ from foretell.training.evaluation import CALIBRATION, SIZES, WORST, evaluation
 
 
 @pytest.fixture(scope="module")
-def champion(trained):
+def champion(registered):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORETELL_MLFLOW_URI", trained.uri)
+        patch.setenv("FORETELL_MLFLOW_URI", registered.uri)
         return registry.champion("gemm.latency")
 
 
 @pytest.fixture(scope="module")
-def found(trained, champion):
-    return evaluation(predictors.load(champion.path), trained.store)
+def found(registered, champion):
+    return evaluation(predictors.load(champion.path), registered.store)
 
 
-def test_the_rows_are_those_that_the_training_held_out(found, trained):
-    rows = trained.store.scan("kernel").collect()
+def test_the_rows_are_those_that_the_training_held_out(found, registered):
+    rows = registered.store.scan("kernel").collect()
     assert found.rows.equals(recipe.hold_out(rows, "site", SITE, seed=recipe.SEED).test)
-    assert len(found.actual) == trained.training.held_out
+    assert len(found.actual) == registered.training.held_out
 
 
 def test_the_mean_over_tables_is_the_score_of_the_run(found, champion):

@@ -55,8 +55,8 @@ def sites(frames):
     return set(pl.concat(frames).select(SITE).iter_rows())
 
 
-def test_the_first_training_is_the_champion_with_its_figures_beside_the_baselines(trained, workspace):
-    training = trained.training
+def test_the_first_training_is_the_champion_with_its_figures_beside_the_baselines(registered, workspace):
+    training = registered.training
     champion = registry.champion(TARGET)
     assert (champion.version, training.promotion.reason) == ("1", "first champion")
     assert champion.metrics == training.scores["lightgbm"] | {
@@ -66,22 +66,22 @@ def test_the_first_training_is_the_champion_with_its_figures_beside_the_baseline
     }
 
 
-def test_what_obeys_physics_is_learnt_better_than_by_either_baseline(trained):
-    errors = {name: figures["mape"] for name, figures in trained.training.scores.items()}
+def test_what_obeys_physics_is_learnt_better_than_by_either_baseline(registered):
+    errors = {name: figures["mape"] for name, figures in registered.training.scores.items()}
     assert min(errors, key=errors.get) == "lightgbm"
 
 
-def test_every_row_is_learnt_from_or_judged_on(trained):
-    assert trained.training.rows + trained.training.held_out == trained.appended.accepted
+def test_every_row_is_learnt_from_or_judged_on(registered):
+    assert registered.training.rows + registered.training.held_out == registered.appended.accepted
 
 
-def test_the_run_says_what_it_was_trained_on_and_how(trained, workspace):
+def test_the_run_says_what_it_was_trained_on_and_how(registered, workspace):
     from foretell.training.connection import connect
 
-    run = connect().get_run(trained.training.version.run_id)
-    assert run.data.params == {"family": "lightgbm", "seed": "0", "rows": str(trained.training.rows),
-                               "held_out": str(trained.training.held_out)}  # fmt: skip
-    assert run.data.tags["foretell.data_version"] == trained.training.data_version
+    run = connect().get_run(registered.training.version.run_id)
+    assert run.data.params == {"family": "lightgbm", "seed": "0", "rows": str(registered.training.rows),
+                               "held_out": str(registered.training.held_out)}  # fmt: skip
+    assert run.data.tags["foretell.data_version"] == registered.training.data_version
     assert run.data.tags["foretell.split"].startswith("site:")
     assert [file.path for file in connect().list_artifacts(run.info.run_id, "plots")] == [
         "plots/accuracy.png"
@@ -152,7 +152,7 @@ def test_failed_cases_are_not_learnt_from(train, seen, own_workspace):
 
 
 def test_a_champion_that_does_not_know_a_device_gives_way(train, own_workspace, make_kernel_rows):
-    """The new device is described in the store only, after the champion was trained."""
+    """The new device is described in the store only, after the champion was registered."""
     mine = devices().filter(pl.col("name") == "h100").with_columns(name=pl.lit("mine"), aliases=None)
     own_workspace.store.append("device", mine)
     rows = make_kernel_rows(("h100",), seed=2).with_columns(device=pl.lit("mine"))
