@@ -118,12 +118,14 @@ def test_labels_that_are_learnt_from_do_matter(quicker, publish):
     assert run(published.folder).total.product["mape"] > 2 * honest
 
 
-def test_a_table_without_rows_to_learn_from_is_noted(quicker, publish):
+@pytest.mark.parametrize("few", [0, 30])
+def test_a_table_with_too_few_rows_to_learn_from_is_noted(quicker, publish, few):
     published = publish()
-    published.write_peer(published.held_out("row")).write(published.rows.filter(pl.col("system") == "l40s"))
+    one, other = (published.rows.filter(pl.col("system") == name) for name in ("h100_sxm", "l40s"))
+    published.write_peer(published.held_out("row")).write(one.head(few).vstack(other))
     found = run(published.folder)
     assert [group.group["device"] for group in found.groups] == ["l40s"]
-    assert found.notes == ["row/h100/bfloat16/vllm/0.24.0: 0 rows to learn from are too few"]
+    assert found.notes == ["row/h100/bfloat16/vllm/0.24.0 of too few rows to learn from"]
 
 
 def test_rows_that_the_source_refuses_are_noted(quicker, publish):
