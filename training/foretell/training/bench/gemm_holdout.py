@@ -55,7 +55,7 @@ def run(data: Path) -> Report:
     seconds = {"fit": 0.0, "predict": 0.0}
     for split in _splits(batch.rows, data / PEER_FILE):
         known, missing = _learnable(split)
-        notes += [f"{split.name}/{name} of too few rows to learn from" for name in missing]
+        notes += [f"{split.name}: {name} has too few rows to learn from" for name in missing]
         if not known.test.is_empty():
             groups += _groups(known, seconds)
     return report("gemm-holdout", groups, seconds, notes)
