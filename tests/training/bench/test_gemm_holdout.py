@@ -125,7 +125,7 @@ def test_a_table_with_too_few_rows_to_learn_from_is_noted(quicker, publish, few)
     published.write_peer(published.held_out("row")).write(one.head(few).vstack(other))
     found = run(published.folder)
     assert [group.group["device"] for group in found.groups] == ["l40s"]
-    assert found.notes == ["row/h100/bfloat16/vllm/0.24.0 of too few rows to learn from"]
+    assert found.notes == ["row: h100/bfloat16/vllm/0.24.0 has too few rows to learn from"]
 
 
 def test_rows_that_the_source_refuses_are_noted(quicker, publish):
