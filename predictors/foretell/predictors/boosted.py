@@ -67,6 +67,8 @@ class Boosted:
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
+            # Whoever fits several models runs them side by side instead: see docs/log.md.
+            "num_threads": 1,
             "verbose": -1,
         }
         booster = lightgbm.train(parameters, lightgbm.Dataset(features, z), options.trees)

@@ -20,7 +20,7 @@ class Forest:
         from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415  (heavy, and only a baseline)
 
         self._forest: RandomForestRegressor = RandomForestRegressor(
-            n_estimators=30, min_samples_leaf=2, max_features=0.33, n_jobs=-1, random_state=seed
+            n_estimators=30, min_samples_leaf=2, max_features=0.33, n_jobs=1, random_state=seed
         ).fit(features, z)
         # A pool of threads costs more than it saves on a few rows.
         self._forest.set_params(n_jobs=1)

@@ -6,7 +6,9 @@ is answered by a generalist that knows devices by their published figures only. 
 tables that it has seen, or, for a device that it has not, by leaving out whole devices.
 """
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -79,13 +81,7 @@ class TablePredictor:
         batch = self.encoder.columns(rows.select(self.query.__struct_fields__))
         self._realms = frozenset(place.realm for place in batch.places)
         self._routes = {}
-        self._heads = {
-            table: self._fit_head(rows, batch, chosen, seed)
-            for table, chosen in _tables(batch)
-            if self._calibrates(rows, chosen)
-        }
-        if self.options.generalist:
-            self._heads |= self._generalist(rows, batch, seed)
+        self._heads = self._fit_heads(rows, batch, seed)
         if not self._heads:
             expected = f"a table of {MIN_TABLE_ROWS} rows and two groups at least"
             raise InputError("rows", f"{rows.height} rows", expected)
@@ -154,6 +150,15 @@ class TablePredictor:
         if head not in self._heads:
             raise InputError("backend, backend_version", place.table or None, one_of(self.tables()))
         return head, bool(place.table) or head == UNSEEN
+
+    def _fit_heads(self, rows: pl.DataFrame, batch: Batch, seed: int) -> dict[str, Head]:
+        """All models, one to a core: tables are small, and threads within one would wait for each other."""
+        tables = {table: chosen for table, chosen in _tables(batch) if self._calibrates(rows, chosen)}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            general = pool.submit(self._generalist, rows, batch, seed) if self.options.generalist else None
+            fitted = pool.map(lambda chosen: self._fit_head(rows, batch, chosen, seed), tables.values())
+            heads = dict(zip(tables, fitted, strict=True))
+            return heads | (general.result() if general else {})
 
     def _generalist(self, rows: pl.DataFrame, batch: Batch, seed: int) -> dict[str, Head]:
         chosen = np.random.default_rng(seed).permutation(rows.height)[:GENERAL_ROWS]
