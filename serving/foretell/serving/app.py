@@ -35,7 +35,7 @@ PREDICT: Final = PREFIX + "{target}"
 HUNG_UP: Final = 499
 """What counts as the status of a request whose client has gone; nginx counts likewise."""
 IDLE_SHARE: Final = 5
-"""Of the time that a look for champions takes, how many times as much passes before the next."""
+"""After a look for champions that found nothing new, how many times as long as it took until the next."""
 
 
 def create_app(options: Options = DEFAULTS) -> "Application":
@@ -136,13 +136,13 @@ class Application:
 
     async def _watch(self) -> None:
         """Look for new champions for as long as the server runs."""
-        took_s = 0.0
+        idle_s = 0.0
         while True:
-            # A tracking server is asked in a process of its own, which takes seconds: then less often.
-            await asyncio.sleep(max(self._options.poll_s, IDLE_SHARE * took_s))
+            await asyncio.sleep(max(self._options.poll_s, idle_s))
             started = time.monotonic()
-            await to_thread.run_sync(self._champions.refresh, abandon_on_cancel=True)
-            took_s = time.monotonic() - started
+            new = await to_thread.run_sync(self._champions.refresh, abandon_on_cancel=True)
+            # A tracking server, or one whose runs change all the time, takes seconds to ask: then less often.
+            idle_s = 0.0 if new else IDLE_SHARE * (time.monotonic() - started)
 
 
 async def refuse(send: Send, error: ForetellError) -> None:

@@ -76,8 +76,13 @@ class Champions:
         """All champions, by name of their targets."""
         return [self._held[target] for target in sorted(self._held)]
 
-    def refresh(self) -> None:
-        """Load what the registry calls champion by now; takes a lookup and, if need be, a load."""
+    def refresh(self) -> bool:
+        """Load what the registry calls champion by now; says whether anything was new."""
+        before = self._held
+        self._look()
+        return self._held is not before
+
+    def _look(self) -> None:
         try:
             targets = registry.targets()
             versions = {target: registry.champion_version(target) for target in targets}
