@@ -38,7 +38,7 @@ async def ask():
     return sent[0]["status"]
 
 status = asyncio.run(ask())
-heavy = {"mlflow", "pandas", "lightgbm", "sklearn", "torch", "pyarrow", "matplotlib", "scipy"} & set(sys.modules)
+heavy = set("mlflow pandas lightgbm sklearn torch pyarrow matplotlib scipy".split()) & set(sys.modules)
 print(json.dumps([status, sorted(heavy)]))
 """
 
