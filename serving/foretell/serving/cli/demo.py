@@ -34,17 +34,15 @@ NEXT = """what to try next
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=5), default=60.0, show_default=True, help="Measuring.")
-def demo(*, seconds: float) -> None:
+@click.option("--seconds", type=click.IntRange(5, 3600), default=60, show_default=True, help="Measuring.")
+def demo(*, seconds: int) -> None:
     """Measure matrix products here, learn from them, and foretell shapes that were never measured."""
     store = Store()
     _heading("what this machine can measure")
     for finding in findings():
         click.echo(f"  {'ok' if finding.ok else '--'}  {finding.name}: {finding.detail}")
 
-    _heading(
-        f"measuring matrix products for {seconds:.0f} s, on one thread so that a busy machine disturbs less"
-    )
+    _heading(f"measuring matrix products for {seconds} s, on one thread so that a busy machine disturbs less")
     collector = gemm_here(store, "cpu", threads=1, sensor=NoEnergy("not asked for"))
     _measure(collector, store, seconds)
 

@@ -17,13 +17,13 @@ from foretell.serving.server import serve as run_server
 @click.option("--max-rows", type=click.IntRange(min=1), default=DEFAULTS.max_rows, show_default=True)
 @click.option(
     "--poll-seconds",
-    type=click.FloatRange(min=0.1),
-    default=DEFAULTS.poll_s,
+    type=click.IntRange(1, 3600),
+    default=int(DEFAULTS.poll_s),
     show_default=True,
     help="Between looks for a new champion.",
 )
 def serve(
-    *, host: str, port: int, workers: int, max_body_bytes: int, max_rows: int, poll_seconds: float
+    *, host: str, port: int, workers: int, max_body_bytes: int, max_rows: int, poll_seconds: int
 ) -> None:
     """Answer over REST with the champions; docs at /docs. FORETELL_TOKEN asks callers for a bearer token."""
     options = replace(DEFAULTS, max_body_bytes=max_body_bytes, max_rows=max_rows, poll_s=poll_seconds)
