@@ -62,6 +62,8 @@ class Foretell:
             return self.predictor.answer([to_query(rows, query)], levels)
         if isinstance(rows, pl.DataFrame):
             return self.predictor.predict(rows, levels)
+        if isinstance(rows, Mapping):
+            return self.predict(dict(rows), levels)
         if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
             raise InputError("rows", rows, "a dict, a list of dicts or a Polars frame")
         if not rows:

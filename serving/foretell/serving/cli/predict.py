@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import click
 import msgspec
@@ -18,11 +18,12 @@ from foretell.serving.api import Foretell
 from foretell.serving.cli.output import print_json, print_table
 from foretell.training.targets import TARGETS, find
 
-READERS: Final[dict[str, Callable[[Path], pl.DataFrame]]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
+# From an open file: of a path Polars would take `*` and `[` for patterns.
+READERS: Final[dict[str, Callable[[IO[bytes]], pl.DataFrame]]] = {
+    ".csv": lambda file: pl.read_csv(file, infer_schema_length=None),
     ".parquet": pl.read_parquet,
-    ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
-    ".ndjson": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+    ".jsonl": lambda file: pl.read_ndjson(file, infer_schema_length=None),
+    ".ndjson": lambda file: pl.read_ndjson(file, infer_schema_length=None),
 }
 
 
@@ -99,7 +100,8 @@ def _read(path: Path) -> pl.DataFrame:
     if reader is None:
         raise InputError("file", str(path), f"a name that ends in {_suffixes()}")
     try:
-        return reader(path)
+        with path.open("rb") as file:
+            return reader(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError("file", str(path), f"a readable {path.suffix} file ({reason})") from error
@@ -115,7 +117,7 @@ def _show(prediction: Prediction, questions: pl.DataFrame, version: str, *, as_j
         return
     names = [f"{level:.0%} {prediction.unit}" for level in prediction.levels]
     quantiles = pl.DataFrame(prediction.values, schema=names, orient="row")
-    shown = questions.with_columns(quantiles, pl.Series("outside", prediction.outside))
+    shown = questions.hstack([*quantiles, pl.Series("outside", prediction.outside)])
     print_table(shown.to_dicts(), f"{prediction.target}, model version {version}")
     if prediction.outside.any():
         count = int(prediction.outside.sum())
