@@ -1,9 +1,10 @@
-"""Measurements that obey physics, made up, and a registered model of them, for whoever needs one."""
+"""Made-up measurements that obey physics: as rows, as published files and with a registered model of them."""
 
 import math
 import os
 import random
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import pytest
 from foretell.datasets.device import device
 from foretell.datasets.store import Store
 from foretell.training import recipe
+from foretell.training.splits import hold_out
 
 # Before LightGBM starts its threads: on a busy machine they wait for each other for seconds in fits of
 # milliseconds.
@@ -23,6 +25,12 @@ SIZES = (1, 4, 16, 64, 256, 1024)
 """Values of m of each weight matrix."""
 NOISE = 0.03
 """Standard deviation of the logarithm of a latency: what two measurements of one shape differ by."""
+SPLITS = recipe.find(TARGET).splits
+SYSTEMS = {"h100": "h100_sxm", "l40s": "l40s"}
+"""Devices, and what published files call them."""
+PUBLISHED_SIZES = (1, 2, 3, 5, 8, 13, 21, 48, 64, 96, 128, 200, 256, 512, 1024, 2048)
+NARROW = {"m": pl.Int32, "n": pl.Int32, "k": pl.Int32}
+TEXT = dict.fromkeys(("gemm_dtype", "system", "backend", "backend_version"), pl.Categorical)
 
 
 def kernel_rows(names=("h100", "l40s"), *, sites=40, sizes=SIZES, seed=0, noise=NOISE):
@@ -92,3 +100,56 @@ def own_workspace(registered, tmp_path, monkeypatch):
     monkeypatch.setenv("FORETELL_STORE", str(store.root))
     monkeypatch.chdir(tmp_path)
     return SimpleNamespace(folder=tmp_path, store=store, training=registered.training)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A folder of the two files.
+
+    Attributes:
+        folder: where they lie.
+        rows: what was measured, in published columns but with `latency` in double precision.
+    """
+
+    folder: Path
+    rows: pl.DataFrame
+
+    def write(self, rows=None):
+        """``aic_gemm.parquet`` of `rows`, or of all."""
+        table = self.rows if rows is None else rows
+        narrow = NARROW | TEXT | {"latency": pl.Float32, "kernel_source": pl.Categorical}
+        table.cast(narrow).write_parquet(self.folder / "aic_gemm.parquet")
+        return self
+
+    def write_peer(self, held_out):
+        """`held_out`, split by split, with what a peer that is always 10 % too slow says of it."""
+        peer = pl.concat([rows.with_columns(split=pl.lit(name)) for name, rows in held_out.items()]).drop(
+            "kernel_source"
+        )
+        peer = peer.rename({"latency": "latency_ms"}).with_columns(aic_pred_ms=pl.col("latency_ms") * 1.1)
+        narrow = (
+            NARROW | TEXT | {"latency_ms": pl.Float32, "aic_pred_ms": pl.Float32, "split": pl.Categorical}
+        )
+        peer.cast(narrow).write_parquet(self.folder / "peer_aic_gemm_holdout.parquet")
+        return self
+
+    def held_out(self, *names):
+        """Rows that the product's own splits would not hold out: another seed."""
+        return {name: hold_out(self.rows, name, SPLITS[name], seed=7).test for name in names or SPLITS}
+
+
+@pytest.fixture(scope="session")
+def published_rows(make_kernel_rows):
+    """Two tables of 400 rows, in the columns of ``aic_gemm.parquet``."""
+    rows = make_kernel_rows(tuple(SYSTEMS), sites=25, sizes=PUBLISHED_SIZES)
+    return rows.select(
+        "m", "n", "k", "backend", "backend_version",
+        gemm_dtype="dtype", latency=pl.col("latency_us") / 1000, kernel_source=pl.lit("vllm"),
+        system=pl.col("device").replace(SYSTEMS),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def publish(tmp_path_factory, published_rows):
+    """A new folder for each call; nothing is written yet."""
+    return lambda: Published(tmp_path_factory.mktemp("published"), published_rows)
