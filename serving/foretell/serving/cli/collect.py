@@ -18,7 +18,7 @@ from foretell.serving.cli.output import json_option, print_json
 @click.command()
 @click.argument("kind", type=click.Choice(["gemm"]))
 @click.option(
-    "--seconds", type=click.IntRange(1, 7 * 86_400), default=60, show_default=True, help="Time budget."
+    "--seconds", type=click.IntRange(1, 7 * 86_400), default=60, show_default=True, help="Time."
 )
 @click.option("--on", "device_type", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of a CPU product [default: all cores].")
