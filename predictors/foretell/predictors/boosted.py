@@ -9,6 +9,8 @@ from foretell.features.base import Array
 from foretell.predictors.native import NativeBooster
 
 SUFFIX: Final = ".lgb.txt"
+MANY_ROWS: Final = 10_000
+"""From here on a large booster pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,9 @@ class BoostedOptions:
     @classmethod
     def for_rows(cls, rows: int) -> Self:
         """A booster no larger than the data can fill: a small one also answers ten times faster."""
-        return (
-            cls() if rows >= 10_000 else cls(trees=150, leaves=max(4, min(15, rows // 20)), learning_rate=0.1)
-        )
+        if rows >= MANY_ROWS:
+            return cls()
+        return cls(trees=150, leaves=max(4, min(15, rows // 20)), learning_rate=0.1)
 
 
 class Boosted:

@@ -6,6 +6,7 @@ https://lightgbm.readthedocs.io/en/latest/C-API.html.
 """
 
 import ctypes
+import re
 import struct
 import sys
 import threading
@@ -56,6 +57,8 @@ class NativeBooster:
         self._c = _library()
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
+        if not _is_whole(text):
+            raise ArtefactError("not a LightGBM model, or not all of it")
         if self._c.LGBM_BoosterLoadModelFromString(
             text.encode(), ctypes.byref(iterations), ctypes.byref(self._handle)
         ):
@@ -107,6 +110,13 @@ class NativeBooster:
         return str(self._c.LGBM_GetLastError().decode())
 
 
+def _is_whole(text: str) -> bool:
+    """Whether the trees are all there; LightGBM may end the process over a text that breaks off in one."""
+    sizes = re.search(r"^tree_sizes=([\d ]+)$", text, re.MULTILINE)
+    length = text.find("end of trees\n") - text.find("Tree=0\n")
+    return sizes is not None and length == sum(map(int, sizes[1].split()))
+
+
 class _Row:
     """LightGBM's single-row call with its buffers, set up once; belongs to one thread."""
 
@@ -131,7 +141,10 @@ class _Row:
         )
 
     def __call__(self, features: list[float]) -> float:
-        self._fill(self._features, 0, *features)
+        try:
+            self._fill(self._features, 0, *features)
+        except struct.error as error:
+            raise ValueError(f"{len(features)} features: {error}") from error
         if self._call(*self._arguments):
             raise ArtefactError("LightGBM failed on one row")
         return self._out.value
