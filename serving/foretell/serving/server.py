@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from foretell.serving.app import OPTIONS, TOKEN, from_environment
 from foretell.serving.metrics import SHARED_FOLDER
+from foretell.serving.onewrite import OneWriteProtocol
 from foretell.serving.options import DEFAULTS, Options
 
 LOG: Final = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1, options: 
             port=port,
             workers=workers,
             loop="auto",
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan="on",
             log_level="warning",
