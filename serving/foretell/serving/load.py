@@ -158,7 +158,9 @@ def main() -> None:
         uvloop.run(answer_nothing(int(sys.argv[1])))
     else:
         felt = uvloop.run(press(msgspec.json.decode(sys.stdin.buffer.read(), type=Load)))
-        sys.stdout.buffer.write(msgspec.json.encode(felt))
+        # Where PYTHONUNBUFFERED is set, `sys.stdout` writes only as much as the pipe takes at once.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+            out.write(msgspec.json.encode(felt))
 
 
 if __name__ == "__main__":
