@@ -102,7 +102,8 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         with path.open("rb") as file:
             return reader(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    # On some damaged Parquet files Polars panics, which is no `PolarsError`.
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).partition("\n")[0]
         raise InputError("file", str(path), f"a readable {path.suffix} file ({reason})") from error
 
