@@ -93,6 +93,19 @@ def test_the_floor_takes_the_bytes_and_the_rate_of_the_data_type(encoder, dtype)
     assert encoder.encode_one(query)[1] == pytest.approx(floor_us, rel=1e-12)
 
 
+def test_the_figures_of_the_device_are_features(encoder):
+    features = dict(zip(encoder.names, encoder.encode_one(QUERY)[0], strict=True))
+    figures = device("h100")
+    said = {
+        "log_peak": figures.peak_flops("bfloat16"),
+        "log_bandwidth": figures.memory_bandwidth_gb_s * 1e9,
+        "log_cores": figures.cores,
+        "log_cache": figures.last_level_cache_mb * 1e6,
+        "log_clock": figures.clock_mhz * 1e6,
+    }
+    assert {name: features[name] for name in said} == {name: math.log2(value) for name, value in said.items()}
+
+
 def test_all_names_of_a_device_are_one_place(encoder):
     names = ("h100", "H100", "NVIDIA H100", "h100_sxm")
     places = encoder.gather([msgspec.structs.replace(QUERY, device=name) for name in names]).places

@@ -21,12 +21,14 @@ from foretell.features.physics import (
 )
 
 H100 = Machine(
-    flops=9.895e14, bandwidth=3.35e12, cores=132.0, cache_bytes=5e7, memory_bytes=8e10, clock_hz=1.98e9,
-    a_bytes=2.0, b_bytes=1.0, c_bytes=4.0,
+    flops=9.895e14, bandwidth=3.35e12, cores=132.0, memory_bytes=8e10, a_bytes=2.0, b_bytes=1.0, c_bytes=4.0,
+    log_peak=math.log2(9.895e14), log_bandwidth=math.log2(3.35e12), log_cores=math.log2(132),
+    log_cache=math.log2(5e7), log_clock=math.log2(1.98e9),
 )  # fmt: skip
 P4 = Machine(
-    flops=5.7e12, bandwidth=1.92e11, cores=20.0, cache_bytes=2e6, memory_bytes=8e9, clock_hz=1.114e9,
-    a_bytes=4.0, b_bytes=4.0, c_bytes=4.0,
+    flops=5.7e12, bandwidth=1.92e11, cores=20.0, memory_bytes=8e9, a_bytes=4.0, b_bytes=4.0, c_bytes=4.0,
+    log_peak=math.log2(5.7e12), log_bandwidth=math.log2(1.92e11), log_cores=math.log2(20),
+    log_cache=math.log2(2e6), log_clock=math.log2(1.114e9),
 )  # fmt: skip
 DIMENSION = st.integers(1, 2**24)
 SMALL = st.integers(1, 9)

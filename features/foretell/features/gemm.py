@@ -1,6 +1,7 @@
 """The encoder of matrix products: validated columns, device figures, physics."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import log2
 from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import msgspec
@@ -143,17 +144,20 @@ def _key(query: GemmQuery) -> Key:
 
 
 def _machine(figures: DeviceFigures, dtype: str) -> Machine:
-    moved = DTYPES[dtype]
+    moved, flops, bandwidth = DTYPES[dtype], figures.peak_flops(dtype), figures.memory_bandwidth_gb_s * 1e9
     return Machine(
-        flops=figures.peak_flops(dtype),
-        bandwidth=figures.memory_bandwidth_gb_s * 1e9,
+        flops=flops,
+        bandwidth=bandwidth,
         cores=float(figures.cores),
-        cache_bytes=figures.last_level_cache_mb * 1e6,
         memory_bytes=figures.memory_gb * 1e9,
-        clock_hz=figures.clock_mhz * 1e6,
         a_bytes=moved.a_bytes,
         b_bytes=moved.b_bytes,
         c_bytes=moved.c_bytes,
+        log_peak=log2(flops),
+        log_bandwidth=log2(bandwidth),
+        log_cores=log2(figures.cores),
+        log_cache=log2(figures.last_level_cache_mb * 1e6),
+        log_clock=log2(figures.clock_mhz * 1e6),
     )
 
 

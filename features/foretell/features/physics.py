@@ -31,27 +31,31 @@ VECTOR: Final = Operations(np.log2, np.ceil, np.minimum, np.maximum)
 
 
 class Machine(NamedTuple):
-    """Figures of one device for one data type: floats, or one array entry per row.
+    """Figures of one device for one data type: floats, or one array entry per row. Logarithms to base 2.
 
     Attributes:
         flops: peak rate, FLOP/s.
         bandwidth: of memory, bytes/s.
         cores: streaming multiprocessors, compute units or processor cores.
-        cache_bytes: last-level cache.
         memory_bytes: memory.
-        clock_hz: boost clock.
         a_bytes: bytes per element of A; likewise b_bytes and c_bytes.
+        log_peak: of `flops`; likewise log_bandwidth and log_cores.
+        log_cache: of the bytes of the last-level cache.
+        log_clock: of the boost clock in Hz.
     """
 
     flops: Any
     bandwidth: Any
     cores: Any
-    cache_bytes: Any
     memory_bytes: Any
-    clock_hz: Any
     a_bytes: Any
     b_bytes: Any
     c_bytes: Any
+    log_peak: Any
+    log_bandwidth: Any
+    log_cores: Any
+    log_cache: Any
+    log_clock: Any
 
 
 def gemm_operations(m: Any, n: Any, k: Any) -> Any:
@@ -91,15 +95,13 @@ def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> 
     log_operations = 1.0 + log_m + log_n + log_k
     moved = gemm_bytes(m, n, k, machine)
     log_bytes = log2(moved)
-    log_peak, log_bandwidth = log2(machine.flops), log2(machine.bandwidth)
-    log_cache = log2(machine.cache_bytes)
-    log_compute, log_memory = log_operations - log_peak, log_bytes - log_bandwidth
+    log_compute, log_memory = log_operations - machine.log_peak, log_bytes - machine.log_bandwidth
     floor_us = 1e6 * ops.most(gemm_operations(m, n, k) / machine.flops, moved / machine.bandwidth)
     features = [
         log_m, log_n, log_k, log_operations, log_bytes,
         log_operations - log_bytes, log2(floor_us), log_compute - log_memory,
         log_m + log_n, log_n + log_k, log_m + log_k, log_n - log_k,
-        log_bytes - log_cache, log2(machine.c_bytes * m * n) - log_cache,
+        log_bytes - machine.log_cache, log2(machine.c_bytes * m * n) - machine.log_cache,
     ]  # fmt: skip
     m16, m64, m128, m256 = ceil(m / 16), ceil(m / 64), ceil(m / 128), ceil(m / 256)
     n64, n128, n256 = ceil(n / 64), ceil(n / 128), ceil(n / 256)
@@ -110,7 +112,7 @@ def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> 
     features += (m16 * 16 / m, m64 * 64 / m, m128 * 128 / m, m256 * 256 / m)  # as in ROW_TILES
     features += (m % 2, m % 8, m % 64, m % 128, n % 8, n % 256, k % 8, k % 256)
     features += (
-        log_peak, log_bandwidth, log2(machine.cores), log_cache, log2(machine.clock_hz),
+        machine.log_peak, machine.log_bandwidth, machine.log_cores, machine.log_cache, machine.log_clock,
         machine.a_bytes, machine.b_bytes,
     )  # fmt: skip
     return features, floor_us
