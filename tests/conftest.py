@@ -1,7 +1,6 @@
 """Made-up measurements that obey physics: as rows, as published files and with a registered model of them."""
 
 import math
-import os
 import random
 import shutil
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from foretell.datasets.store import Store
 from foretell.training import recipe
 from foretell.training.splits import hold_out
 
-# Before LightGBM starts its threads: on a busy machine they wait for each other for seconds in fits of
-# milliseconds.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TARGET = "gemm.latency"
 SIZES = (1, 4, 16, 64, 256, 1024)
