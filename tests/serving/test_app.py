@@ -9,6 +9,7 @@ import pytest
 
 from foretell.serving import api
 from foretell.serving.arrow import prediction_of
+from foretell.serving.options import DEFAULTS
 
 PREDICT = "/v1/predict/gemm.latency"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -84,7 +85,7 @@ def test_a_described_but_unmeasured_device_is_answered_wider_and_flagged(http, r
 def test_a_large_body_is_answered_like_a_small_one(http, row):
     many = [{**row, "m": 1 + number % 1000} for number in range(3000)]
     body = json.dumps({"rows": many})
-    assert len(body) > 128 * 1024, "long enough to be answered in a thread"
+    assert len(body) > DEFAULTS.thread_body_bytes, "long enough to be answered in a thread"
     answer = http.post(PREDICT, content=body, headers={"Content-Type": "application/json"}).json()
     few = http.post(PREDICT, json={"rows": many[:10]}).json()
     np.testing.assert_allclose(answer["values"][:10], few["values"], rtol=1e-9)
