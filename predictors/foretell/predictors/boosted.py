@@ -9,7 +9,7 @@ from foretell.features.base import Array
 from foretell.predictors.native import NativeBooster
 
 SUFFIX: Final = ".lgb.txt"
-MANY_ROWS: Final = 10_000
+MANY_ROWS: Final = 5_000
 """From here on a large booster pays."""
 
 
