@@ -15,7 +15,6 @@ from foretell.datasets.store import Store
 from foretell.training import recipe
 from foretell.training.splits import hold_out
 
-
 TARGET = "gemm.latency"
 SIZES = (1, 4, 16, 64, 256, 1024)
 """Values of m of each weight matrix."""
