@@ -18,7 +18,7 @@ class Encoded(NamedTuple):
     Attributes:
         features: shape (rows, features).
         floor: shape (rows,): the least that physics allows, in the unit of the label. Models learn the
-            logarithm of label / floor, which carries over between shapes, data types and devices.
+            logarithm of label over floor, which carries over between shapes, data types and devices.
     """
 
     features: Array

@@ -55,7 +55,7 @@ def _integers(values: pl.Series, kind: IntType) -> Any:
 def _strings(values: pl.Series, kind: msgspec.inspect.Type) -> list[str | None]:
     if values.dtype == pl.Null:
         return [None] * len(values)
-    if values.dtype not in {pl.String, pl.Categorical, pl.Enum}:
+    if not isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
         raise InputError(values.name, f"values of type {values.dtype}", words(kind))
     text = values.cast(pl.String)
     if isinstance(kind, LiteralType):

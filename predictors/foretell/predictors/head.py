@@ -18,6 +18,8 @@ from foretell.predictors.regressor import Regressor
 FOLDS: Final = 5
 ENOUGH: Final = 4_000
 """Residuals for an interval: the 5 % quantile of so many is known to within 0.7 points of coverage."""
+SHORTEST: Final = 0.005
+"""Share of a table's calls that count as the shortest; not the least of them, which may be a slip."""
 SLACK: Final = 1e-9
 """Rounding, in octaves, that is no excursion."""
 
@@ -28,29 +30,36 @@ class SavedHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         model: number of its regressor; heads may share one.
         interval: its interval.
+        overhead: as in `Head`.
         lower: as in `Head`.
         upper: as in `Head`.
     """
 
     model: int
     interval: SavedInterval
+    overhead: float
     lower: tuple[float, ...]
     upper: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Quantiles of z = log(label / floor) from features.
+    """Quantiles of the label from features and the physical floor.
+
+    What is learnt is z = log(label / (floor + overhead)): a call takes what a launch takes, however small it
+    is, and without that term small shapes are all slope, which trees can only climb in steps.
 
     Attributes:
         regressor: predicts z.
         interval: how far z may be from that.
+        overhead: what the shortest calls in training took, in the unit of the label.
         lower: least value in training of each leading feature; those are logarithms.
         upper: greatest value.
     """
 
     regressor: Regressor
     interval: Interval
+    overhead: float
     lower: tuple[float, ...]
     upper: tuple[float, ...]
 
@@ -59,7 +68,8 @@ class Head:
         cls,
         make: Callable[[], Regressor],
         features: Array,
-        z: Array,
+        floor: Array,
+        label: Array,
         groups: npt.NDArray[Any],
         *,
         extent: int,
@@ -67,41 +77,62 @@ class Head:
         folds: int = FOLDS,
         enough: int = ENOUGH,
     ) -> Self:
-        """Calibrate on groups left out, then fit on everything."""
+        """Calibrate on groups left out, then fit on everything.
+
+        Args:
+            make: builds an unfitted regressor.
+            features: shape (rows, features).
+            floor: shape (rows,), the least that physics allows, in the unit of `label`.
+            label: shape (rows,), positive.
+            groups: shape (rows,); rows of one group are never torn apart.
+            extent: how many leading features span the range.
+            seed: of everything drawn.
+            folds: into how many parts the groups are dealt to calibrate.
+            enough: residuals with which the calibration is done.
+        """
+        overhead = float(np.quantile(label, SHORTEST))
+        z = np.log(label / (floor + overhead))
         held, residuals = held_out_residuals(make, features, z, groups, folds=folds, enough=enough, seed=seed)
         interval = Interval.calibrate(features[held], residuals, seed=seed)
         seen = features[:, :extent]
         lower, upper = tuple(seen.min(axis=0).tolist()), tuple(seen.max(axis=0).tolist())
-        return cls(make().fit(features, z, seed=seed), interval, lower, upper)
+        return cls(make().fit(features, z, seed=seed), interval, overhead, lower, upper)
 
-    def predict(self, features: Array, multiples: list[float]) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Quantiles of z, shape (rows, levels), and whether each row lies outside of the range seen.
+    def predict(
+        self, features: Array, floor: Array, multiples: list[float]
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Quantiles, shape (rows, levels), and whether each row lies outside of the range seen.
 
         Outside, the interval widens by its own width for each octave of distance.
 
         Args:
             features: shape (rows, features).
+            floor: shape (rows,).
             multiples: of the size of the residual, one per level: ``interval.at(levels)``.
         """
         seen = features[:, : len(self.lower)]
         octaves = np.maximum(np.maximum(self.lower - seen, seen - self.upper).max(axis=1), 0.0)
         sizes = np.minimum(self.interval.sizes(features) * (1.0 + octaves), self.interval.largest)
         z = self.regressor.predict(features)
-        return z[:, None] + sizes[:, None] * multiples, octaves > SLACK
+        values = (floor + self.overhead)[:, None] * np.exp(z[:, None] + sizes[:, None] * multiples)
+        return values, octaves > SLACK
 
-    def predict_one(self, features: list[float], multiples: list[float]) -> tuple[list[float], bool]:
-        """`predict` for one row, with exp(z) for z."""
+    def predict_one(
+        self, features: list[float], floor: float, multiples: list[float]
+    ) -> tuple[list[float], bool]:
+        """`predict` for one row."""
         octaves = 0.0
         for value, low, high in zip(features, self.lower, self.upper, strict=False):
             if not low <= value <= high:
                 octaves = max(octaves, low - value, value - high)
         size = min(self.interval.size_one(features) * (1.0 + octaves), self.interval.largest)
         z = self.regressor.predict_one(features)
-        return [exp(z + size * multiple) for multiple in multiples], octaves > SLACK
+        base = floor + self.overhead
+        return [base * exp(z + size * multiple) for multiple in multiples], octaves > SLACK
 
     def save(self, stem: Path, model: int) -> SavedHead:
         """Write the interval; `model` is the number under which the regressor is saved."""
-        return SavedHead(model, self.interval.save(stem), self.lower, self.upper)
+        return SavedHead(model, self.interval.save(stem), self.overhead, self.lower, self.upper)
 
     @classmethod
     def load(cls, stem: Path, saved: SavedHead, regressor: Regressor, extent: int) -> Self:
@@ -112,4 +143,5 @@ class Head:
         """
         if not len(saved.lower) == len(saved.upper) == extent:
             raise ArtefactError(f"{stem}: a range of {len(saved.lower)} features, expected {extent}")
-        return cls(regressor, Interval.load(stem, saved.interval), saved.lower, saved.upper)
+        interval = Interval.load(stem, saved.interval)
+        return cls(regressor, interval, saved.overhead, saved.lower, saved.upper)

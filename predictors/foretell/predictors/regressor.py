@@ -7,7 +7,7 @@ from foretell.features.base import Array
 
 
 class Regressor(Protocol):
-    """Learns z = log(label / floor) from features; a family is one such class.
+    """Learns z = log(label / (floor + overhead)) from features; a family is one such class.
 
     Constructors take a frozen struct of options, or nothing.
     """

@@ -13,7 +13,7 @@ SUFFIX: Final = ".constant.json"
 
 
 class Roofline:
-    """The floor of each row (Williams et al., CACM 2009) times the factor that fits training rows best."""
+    """The floor of each row (Williams et al., CACM 2009) and overhead, times the factor that fits best."""
 
     def __init__(self, z: float = 0.0) -> None:
         self._z = z

@@ -111,20 +111,19 @@ class TablePredictor:
     def _answer_one(self, query: Any, levels: tuple[float, ...]) -> Prediction:
         head, multiples, strange = self._route(self.encoder.place(query), levels)
         features, floor = self.encoder.encode_one(query)
-        factors, beyond = head.predict_one(features, multiples)
-        values = np.array([[floor * factor for factor in factors]])
-        return self._prediction(values, np.array([strange or beyond]), levels)
+        values, beyond = head.predict_one(features, floor, multiples)
+        return self._prediction(np.array([values]), np.array([strange or beyond]), levels)
 
     def _predict(self, batch: Batch, levels: tuple[float, ...]) -> Prediction:
         features, floor = self.encoder.encode(batch)
-        z = np.empty((len(floor), len(levels)))
+        values = np.empty((len(floor), len(levels)))
         outside = np.empty(len(floor), dtype=bool)
         for code, place in enumerate(batch.places):
             rows = slice(None) if len(batch.places) == 1 else np.flatnonzero(batch.codes == code)
             head, multiples, strange = self._route(place, levels)
-            z[rows], beyond = head.predict(features[rows], multiples)
+            values[rows], beyond = head.predict(features[rows], floor[rows], multiples)
             outside[rows] = beyond | strange
-        return self._prediction(floor[:, None] * np.exp(z), outside, levels)
+        return self._prediction(values, outside, levels)
 
     def _prediction(
         self, values: Array, outside: npt.NDArray[np.bool_], levels: tuple[float, ...]
@@ -167,17 +166,22 @@ class TablePredictor:
         general = self._fit_head(rows, batch, chosen, seed)
         fewer = chosen[:UNSEEN_ROWS]
         kin = np.array([place.kin for place in batch.places])[batch.codes[fewer]]
-        unseen = unseen_interval(self._family, *self._encode(rows, batch, fewer), kin, seed=seed)
+        features, floor, label = self._encode(rows, batch, fewer)
+        z = np.log(label / (floor + general.overhead))
+        unseen = unseen_interval(self._family, features, z, kin, seed=seed)
         return {GENERAL: general, UNSEEN: replace(general, interval=unseen)}
 
     def _fit_head(self, rows: pl.DataFrame, batch: Batch, chosen: npt.NDArray[np.intp], seed: int) -> Head:
-        features, z = self._encode(rows, batch, chosen)
+        encoded = self._encode(rows, batch, chosen)
         groups = self._groups(rows, chosen)
-        return Head.fit(self._family, features, z, groups, extent=self.encoder.extent, seed=seed)
+        return Head.fit(self._family, *encoded, groups, extent=self.encoder.extent, seed=seed)
 
-    def _encode(self, rows: pl.DataFrame, batch: Batch, chosen: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    def _encode(
+        self, rows: pl.DataFrame, batch: Batch, chosen: npt.NDArray[np.intp]
+    ) -> tuple[Array, Array, Array]:
+        """Features, floor and label of some rows."""
         features, floor = self.encoder.encode(batch.take(chosen))
-        return features, np.log(rows[self.task.label].to_numpy()[chosen] / floor)
+        return features, floor, rows[self.task.label].to_numpy()[chosen]
 
     def _groups(self, rows: pl.DataFrame, chosen: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
         columns = self.options.groups or self.encoder.shape
