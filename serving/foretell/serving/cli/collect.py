@@ -17,9 +17,7 @@ from foretell.serving.cli.output import json_option, print_json
 
 @click.command()
 @click.argument("kind", type=click.Choice(["gemm"]))
-@click.option(
-    "--seconds", type=click.IntRange(1, 7 * 86_400), default=60, show_default=True, help="Time."
-)
+@click.option("--seconds", type=click.IntRange(1, 7 * 86_400), default=60, show_default=True, help="Time.")
 @click.option("--on", "device_type", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of a CPU product [default: all cores].")
 @click.option("--dtype", "dtypes", multiple=True, help="Data type, again for more [default: all].")
