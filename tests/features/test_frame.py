@@ -127,3 +127,9 @@ def test_an_unknown_column_is_refused_by_name(good, column):
 
 def test_a_frame_without_rows_is_refused(good):
     assert refused(good.clear()).field == "rows"
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["h100", "h200"])])
+def test_any_text_type_is_taken(good, dtype):
+    batch = query_columns(good.with_columns(pl.col("device").cast(dtype)), GemmQuery)
+    assert list(batch["device"]) == ["h100", "h200", "h100"]

@@ -90,8 +90,8 @@ class Interval:
     def across(cls, residuals: Array, groups: npt.NDArray[Any]) -> Self:
         """An interval for a group unlike any of these: the widest of theirs, as far to either side.
 
-        The groups are few and the next one may err the other way, so that nothing is gained from the mean
-        of theirs: on published GPU tables that held for 48 % of one family, this for 94 % and more.
+        The groups are few and the next one may err the other way, so that the mean of theirs promises too
+        much: docs/log.md has the coverage of each way on families of GPUs that were left out.
 
         Args:
             residuals: shape (rows,), each of a model that has not seen the row's group.

@@ -14,7 +14,7 @@ MIN_FAMILIES: Final = 3
 """With fewer families of hardware, those that stay say nothing about the one that is left out."""
 PRIOR_FACTOR: Final = 6.0
 """Half-width, as a factor, where nothing can be left out. A model of all but one of ada, ampere, blackwell,
-hopper and xe2 was within it for 93 to 99 % of the products on the one left out (aiconfigurator's tables)."""
+hopper and xe2 was within it for 93 to 99.8 % of the products on the one left out (docs/log.md)."""
 
 
 def unseen_interval(
