@@ -281,3 +281,11 @@ def test_special_characters_in_the_root_mean_nothing(tmp_path, name):
     store.append("kernel", kernels(1, 0))
     assert store.scan("kernel").collect().columns == Kernel.column_names()
     assert store.rejected("kernel").collect().columns == [*Kernel.column_names(), "rule", "rejected_at"]
+
+
+def test_equal_batches_are_two_unless_asked_for_once(store):
+    store.append("kernel", kernels(1, 2))
+    store.append("kernel", kernels(1, 2))
+    assert ms(store.scan("kernel")) == [1, 1, 2, 2]
+    assert store.append("kernel", kernels(1, 2), once=True).accepted == 0
+    assert ms(store.scan("kernel")) == [1, 1, 2, 2]

@@ -80,7 +80,9 @@ class Store:
         self.root = (root or default_root()).absolute()
         self._intact: set[Path] = set()
 
-    def append(self, kind: str, rows: pl.DataFrame, rejected: pl.DataFrame | None = None) -> AppendResult:
+    def append(
+        self, kind: str, rows: pl.DataFrame, rejected: pl.DataFrame | None = None, *, once: bool = False
+    ) -> AppendResult:
         """Validate `rows` and keep them as one batch, which is on disk once this returns.
 
         Args:
@@ -88,6 +90,8 @@ class Store:
             rows: columns of the kind; nullable ones may be absent.
             rejected: rows that the caller refused already, in any columns, with the reason in the
                 text column ``rule``.
+            once: keep nothing where a batch of just these rows is there already, as for a published table
+                that is read again; measurements that come out equal are two all the same.
 
         Raises:
             InputError: no rows, or columns that do not fit the kind; nothing was kept.
@@ -98,8 +102,13 @@ class Store:
             broken = pl.concat([broken, _with_rule(rejected)], how="diagonal_relaxed")
         if valid.is_empty() and broken.is_empty():
             raise InputError("rows", 0, "at least one row")
-        batch = self._commit(kind, valid, _stamped(broken))
-        return AppendResult(valid.height, broken.height, batch, self.version(kind))
+        files = {ROWS: _parquet(kind, valid)} if not valid.is_empty() else {}
+        known = self._same(kind, files) if once else None
+        if known is not None:
+            return AppendResult(0, 0, known, self.version(kind))
+        if not broken.is_empty():
+            files[REJECTED] = _parquet(kind, _stamped(broken))
+        return AppendResult(valid.height, broken.height, self._commit(kind, files), self.version(kind))
 
     def scan(self, kind: str, version: str | None = None) -> pl.LazyFrame:
         """The rows of a kind, now or as of a recorded `version`, in an order that the version fixes.
@@ -141,15 +150,14 @@ class Store:
                 commit({MANIFEST: manifest}, folder, self.root / "staging")
         return version
 
-    def _commit(self, kind: str, rows: pl.DataFrame, rejected: pl.DataFrame) -> str:
-        files = {
-            name: _parquet(kind, frame)
-            for name, frame in ((ROWS, rows), (REJECTED, rejected))
-            if not frame.is_empty()
-        }
-        digest = _digest(io.BytesIO(files[ROWS])) if ROWS in files else NO_ROWS
+    def _same(self, kind: str, files: dict[str, bytes]) -> str | None:
+        """A batch with the same rows, if there is one."""
+        digest = _batch_digest(files)
+        return next((name for name in self._batches(kind) if name.startswith(f"{digest}-")), None)
+
+    def _commit(self, kind: str, files: dict[str, bytes]) -> str:
         # The random part keeps two equal batches apart: both were measured, both count.
-        batch = f"{digest}-{secrets.token_hex(8)}"
+        batch = f"{_batch_digest(files)}-{secrets.token_hex(8)}"
         commit(files, self.root / kind / batch, self.root / "staging")
         return batch
 
@@ -227,6 +235,10 @@ def _check_version(kind: str, path: Path) -> None:
     if found != (kind, _schema_version(kind)):
         expected = f"{kind} rows of schema version {_schema_version(kind)}"
         raise ArtefactError(f"{path} holds {found[0]} rows of schema version {found[1]}, expected {expected}")
+
+
+def _batch_digest(files: dict[str, bytes]) -> str:
+    return _digest(io.BytesIO(files[ROWS])) if ROWS in files else NO_ROWS
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -28,6 +28,14 @@ def test_a_person_is_told_the_counts(foretell, store, publish):
     assert out == f"{published.rows.height} rows kept, 0 refused; kernel is now {store.version('kernel')}\n"
 
 
+def test_the_same_tables_are_kept_once(foretell, store, publish):
+    folder = publish().write().folder
+    foretell("pull", "aiconfigurator", "--from", folder)
+    version, height = store.version("kernel"), store.scan("kernel").collect().height
+    assert "in the store already" in foretell("pull", "aiconfigurator", "--from", folder).out
+    assert (store.version("kernel"), store.scan("kernel").collect().height) == (version, height)
+
+
 @pytest.mark.parametrize("there", ["", "nowhere"])
 def test_a_folder_without_tables_says_what_it_lacks(refused, store, tmp_path, there):
     message = "aiconfigurator: " + str(tmp_path / there)
