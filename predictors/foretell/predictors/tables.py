@@ -108,6 +108,10 @@ class TablePredictor:
         """Names of the tables that have a model of their own."""
         return sorted(set(self._heads) - {GENERAL, UNSEEN})
 
+    def head(self, query: Any) -> Head:
+        """The model that answers a query."""
+        return self._route(self.encoder.place(query), LEVELS).head
+
     def _answer_one(self, query: Any, levels: tuple[float, ...]) -> Prediction:
         head, multiples, strange = self._route(self.encoder.place(query), levels)
         features, floor = self.encoder.encode_one(query)

@@ -49,6 +49,19 @@ def serving(*, target: str, json_file: Path | None) -> None:
     print_table(_serving_rows(result))
 
 
+@bench.command()
+@click.option("--target", type=click.Choice(sorted(TARGETS)), default="gemm.latency", show_default=True)
+@json_file_option
+def answers(*, target: str, json_file: Path | None) -> None:
+    """Answers in process beside the bare LightGBM calls that they need, with the registered champion."""
+    from foretell.serving import bench_answers as protocol  # noqa: PLC0415  (only this one needs lightgbm)
+
+    result = protocol.run(target)
+    _write(result, json_file)
+    for group in result["groups"]:
+        print_table([{"rows": group["rows"], **group["product"], **group["peers"]}])
+
+
 def _serving_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Both servers and their ratio, for each number of rows a call."""
     memory_mb = result["rss_mb"]
