@@ -19,7 +19,7 @@ class InputError(ForetellError):
     def __init__(self, field: str, value: object, expected: str) -> None:
         shown = repr(value)
         self.field = field
-        self.value = shown if len(shown) <= 80 else shown[:77] + "..."
+        self.value = shown if len(shown) <= 200 else shown[:197] + "..."
         self.expected = expected
         super().__init__(f"{field}: got {self.value}, expected {expected}")
 

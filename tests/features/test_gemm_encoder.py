@@ -34,6 +34,11 @@ def frame(queries):
 
 
 def queries():
+    backends = st.sampled_from([(None, None), ("vllm", "1"), ("vllm", "2"), ("trtllm", "1")])
+    return backends.flatmap(of_backend)
+
+
+def of_backend(backend):
     return st.builds(
         GemmQuery,
         m=st.integers(1, 2**14),
@@ -41,8 +46,8 @@ def queries():
         k=st.integers(1, 2**14),
         dtype=st.sampled_from(["float32", "float16", "int8_wo"]),
         device=st.sampled_from(["h100", "H200", "my_box", "NVIDIA H100", "a100_sxm", "mi300x"]),
-        backend=st.sampled_from([None, "vllm", "trtllm"]),
-        backend_version=st.sampled_from([None, "1", "2"]),
+        backend=st.just(backend[0]),
+        backend_version=st.just(backend[1]),
     )
 
 
@@ -116,9 +121,16 @@ def test_all_names_of_a_device_are_one_place(encoder):
     } == {"my_box/bfloat16"}
 
 
-@pytest.mark.parametrize("missing", [{"backend": None}, {"backend_version": None}])
-def test_without_backend_or_version_no_table_is_meant(encoder, missing):
-    assert encoder.place(msgspec.structs.replace(QUERY, **missing)).table == UNKNOWN_TABLE
+def test_without_a_backend_no_table_is_meant(encoder):
+    query = msgspec.structs.replace(QUERY, backend=None, backend_version=None)
+    assert encoder.place(query).table == UNKNOWN_TABLE
+
+
+@pytest.mark.parametrize("missing", ["backend", "backend_version"])
+def test_half_a_backend_is_refused(encoder, missing):
+    with pytest.raises(InputError, match="together") as refused:
+        encoder.place(msgspec.structs.replace(QUERY, **{missing: None}))
+    assert refused.value.field == missing
 
 
 def test_hardware_of_one_architecture_is_kin():

@@ -63,9 +63,7 @@ def test_other_levels_are_answered_when_asked_for(model, rows):
 
 @pytest.mark.parametrize("levels", [(), (0.0, 0.5), (0.9, 0.1), (0.5, 1.0), (0.5, 0.5), (float("nan"),)])
 def test_levels_that_do_not_increase_within_0_and_1_are_refused(model, levels):
-    with pytest.raises(
-        InputError, match=r"levels: got .*, expected increasing quantile levels between 0 and 1"
-    ):
+    with pytest.raises(InputError, match=r"levels: got .*, expected a list of increasing quantile levels"):
         model.predict(QUESTION, levels=levels)
 
 
@@ -165,3 +163,9 @@ def test_whoever_was_asked_first_goes_on_answering(own_workspace):
     promote(TARGET, again.version)
     assert (before.version, Foretell(TARGET).version) == ("1", "2")
     assert before.predict(QUESTION).values.shape == (1, 3)
+
+
+def test_integers_of_numpy_are_integers(model):
+    plain = model.predict(QUESTION).values
+    numpy = model.predict(QUESTION | {"m": np.int64(QUESTION["m"])}).values
+    np.testing.assert_array_equal(numpy, plain)

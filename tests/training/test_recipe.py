@@ -151,18 +151,22 @@ def test_failed_cases_are_not_learnt_from(train, seen, own_workspace):
     assert training.rows + training.held_out == rows.height
 
 
-def test_a_champion_that_does_not_know_a_device_gives_way(train, own_workspace, make_kernel_rows):
-    """The new device is described in the store only, after the champion was registered."""
+def test_a_champion_of_other_devices_does_not_give_way(train, own_workspace, make_kernel_rows):
+    """The new device is described in the store only; who loses which devices is for a person to choose."""
     mine = devices().filter(pl.col("name") == "h100").with_columns(name=pl.lit("mine"), aliases=None)
     own_workspace.store.append("device", mine)
     rows = make_kernel_rows(("h100",), seed=2).with_columns(device=pl.lit("mine"))
     own_workspace.store.append("kernel", rows)
     training = train()
+    assert not training.promotion.promoted
+    assert "score the champion" in training.promotion.reason
+
+
+def test_a_champion_that_is_lost_gives_way(own_workspace, tmp_path):
+    plot = tmp_path / "accuracy.png"
+    training = recipe.train(TARGET, own_workspace.store, plot=plot, champion=recipe.LOST)
     assert training.promotion.promoted
-    question = {"m": 64, "n": 4096, "k": 4096, "dtype": "bfloat16", "device": "mine",
-                "backend": "vllm", "backend_version": "0.24.0"}  # fmt: skip
-    answer = recipe.predictors.load(registry.champion(TARGET).path).predict(pl.DataFrame([question]))
-    assert not answer.outside[0]
+    assert registry.champion(TARGET).version == training.version.version
 
 
 @pytest.mark.parametrize(

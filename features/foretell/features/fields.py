@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 from msgspec.inspect import (
     Field,
     IntType,
@@ -58,7 +59,14 @@ def to_query(row: Any, query: type[msgspec.Struct], path: str = "") -> Any:
     try:
         return msgspec.convert(row, query)
     except msgspec.ValidationError:
+        if isinstance(row, dict) and any(isinstance(value, np.integer) for value in row.values()):
+            return to_query({name: _plain(value) for name, value in row.items()}, query, path)
         raise _explained(row, query, path) from None
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's integers as Python's, which is all that a query struct takes."""
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def _explained(row: Any, query: type[msgspec.Struct], path: str) -> InputError:

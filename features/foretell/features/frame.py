@@ -47,9 +47,9 @@ def _column(values: pl.Series, kinds: tuple[msgspec.inspect.Type, ...]) -> Any:
 def _integers(values: pl.Series, kind: IntType) -> Any:
     if not values.dtype.is_integer():
         raise InputError(values.name, f"values of type {values.dtype}", words(kind))
-    array = values.to_numpy()
-    _first(values, (array < (kind.ge or array.min())) | (array > (kind.le or array.max())), kind)
-    return array.astype(np.float64)
+    # In Polars, which also has integers that NumPy has no type for.
+    _first(values, (~values.cast(pl.Int128).is_between(kind.ge, kind.le)).to_numpy(), kind)
+    return values.cast(pl.Float64).to_numpy()
 
 
 def _strings(values: pl.Series, kind: msgspec.inspect.Type) -> list[str | None]:

@@ -127,11 +127,14 @@ class GemmEncoder:
         return known
 
     def _new_place(self, name: str, dtype: str, backend: str | None, version: str | None) -> Place:
+        if (backend is None) != (version is None):
+            missing = "backend" if backend is None else "backend_version"
+            raise InputError(missing, None, "backend and backend_version together, or neither")
         figures = self._figures(name)
         realm = f"{figures.name}/{dtype}"
         self._machines[realm] = _machine(figures, dtype)
-        known = backend is not None and version is not None
-        return Place(f"{realm}/{backend}/{version}" if known else UNKNOWN_TABLE, realm, kin(figures))
+        table = UNKNOWN_TABLE if backend is None else f"{realm}/{backend}/{version}"
+        return Place(table, realm, kin(figures))
 
 
 def kin(figures: DeviceFigures) -> str:

@@ -17,7 +17,8 @@ from foretell.predictors.regressor import Regressor
 
 FOLDS: Final = 5
 ENOUGH: Final = 4_000
-"""Residuals for an interval: the 5 % quantile of so many is known to within 0.7 points of coverage."""
+"""Residuals for an interval: of so many independent rows the 5 % quantile is known to within 0.7 points of
+coverage. Rows of one group are not independent: how many groups were held out says how well it is known."""
 SHORTEST: Final = 0.005
 """Share of a table's calls that count as the shortest; not the least of them, which may be a slip."""
 SLACK: Final = 1e-9
@@ -93,7 +94,7 @@ class Head:
         overhead = float(np.quantile(label, SHORTEST))
         z = np.log(label / (floor + overhead))
         held, residuals = held_out_residuals(make, features, z, groups, folds=folds, enough=enough, seed=seed)
-        interval = Interval.calibrate(features[held], residuals, seed=seed)
+        interval = Interval.calibrate(features[held], residuals, groups[held], seed=seed)
         seen = features[:, :extent]
         lower, upper = tuple(seen.min(axis=0).tolist()), tuple(seen.max(axis=0).tolist())
         return cls(make().fit(features, z, seed=seed), interval, overhead, lower, upper)

@@ -9,7 +9,7 @@ Papadopoulos et al., 2002). It is fitted on one half of the residuals and judged
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import exp
+from math import exp, log
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final, Self
@@ -27,10 +27,12 @@ GRID: Final = (0.005, 0.01, *(round(0.025 * step, 3) for step in range(1, 40)), 
 """Levels at which residual quantiles are kept; others are interpolated."""
 MIN_ROWS_TO_SCALE: Final = 200
 """With fewer residuals one size for all rows is safer than a learnt one."""
+MIN_GROUPS_TO_SCALE: Final = 8
+"""Likewise with so few groups that half of them are no sample."""
 NEGLIGIBLE: Final = 1e-3
 """Residuals under 0.1 % are the clock's, not the model's."""
-MAX_SPREAD: Final = 50.0
-"""Most that a quantile departs from the model: a factor of e to the 50th says nothing."""
+MAX_SPREAD: Final = log(100.0)
+"""Most that a quantile departs from the model: beyond a factor of 100 an interval says nothing more."""
 
 
 class SavedInterval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,17 +65,19 @@ class Interval:
         return MAX_SPREAD / max(-float(self.quantiles[0]), float(self.quantiles[-1]), NEGLIGIBLE)
 
     @classmethod
-    def calibrate(cls, features: Array, residuals: Array, *, seed: int) -> Self:
+    def calibrate(cls, features: Array, residuals: Array, groups: npt.NDArray[Any], *, seed: int) -> Self:
         """From the residuals (label - prediction, in logarithms) of held-out rows.
 
         Args:
             features: shape (rows, features), of the same rows.
             residuals: shape (rows,).
+            groups: shape (rows,); a size is judged on groups that it was not fitted on.
             seed: of the halving and of the booster.
         """
-        if len(residuals) < MIN_ROWS_TO_SCALE:
+        names, codes = np.unique(groups, return_inverse=True)
+        if len(residuals) < MIN_ROWS_TO_SCALE or len(names) < MIN_GROUPS_TO_SCALE:
             return cls(conformal_quantiles(residuals), None)
-        half = np.random.default_rng(seed).permutation(len(residuals)) % 2 == 0
+        half = (np.random.default_rng(seed).permutation(len(names)) % 2 == 0)[codes]
         scaled = np.empty_like(residuals)
         for judged in (half, ~half):
             size = _fit_size(features[~judged], residuals[~judged], seed)

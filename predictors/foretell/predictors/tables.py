@@ -26,6 +26,7 @@ from foretell.predictors.artefact import FORMAT, Document, read_document, write_
 from foretell.predictors.base import LEVELS, Prediction, Task
 from foretell.predictors.families import ENCODERS, FAMILIES
 from foretell.predictors.head import Head
+from foretell.predictors.interval import GRID
 from foretell.predictors.options import TableOptions
 from foretell.predictors.regressor import Regressor
 from foretell.predictors.unseen import unseen_interval
@@ -149,10 +150,17 @@ class TablePredictor:
         """Name of the head that answers, and whether that is for want of a better one."""
         if place.table and place.table in self._heads:
             return place.table, False
+        if not place.table and (only := self._only_table(place.realm)):
+            return only, False
         head = GENERAL if place.realm in self._realms else UNSEEN
         if head not in self._heads:
             raise InputError("backend, backend_version", place.table or None, one_of(self.tables()))
         return head, bool(place.table) or head == UNSEEN
+
+    def _only_table(self, realm: str) -> str | None:
+        """The table of a device and data type where there is just one, which is then what is asked about."""
+        found = [table for table in self.tables() if table.startswith(f"{realm}/")]
+        return found[0] if len(found) == 1 else None
 
     def _fit_heads(self, rows: pl.DataFrame, batch: Batch, seed: int) -> dict[str, Head]:
         """All models, one to a core: tables are small, and threads within one would wait for each other."""
@@ -237,10 +245,15 @@ def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     Raises:
         InputError: any others.
     """
-    within = all(0 < level < 1 for level in levels)
-    if not levels or not within or any(a >= b for a, b in pairwise(levels)):
-        raise InputError("levels", list(levels), "increasing quantile levels between 0 and 1")
-    return tuple(levels)
+    expected = f"a list of increasing quantile levels from {GRID[0]} to {GRID[-1]}"
+    try:
+        checked = tuple(float(level) for level in levels)
+    except (TypeError, ValueError) as error:
+        raise InputError("levels", levels, expected) from error
+    within = all(GRID[0] <= level <= GRID[-1] for level in checked)
+    if not checked or not within or any(a >= b for a, b in pairwise(checked)):
+        raise InputError("levels", list(checked), expected)
+    return checked
 
 
 def _tables(batch: Batch) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -217,9 +217,10 @@ def process_of(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        family = [*psutil.Process(process.pid).children(recursive=True), process]
-        for member in family:
-            member.terminate()
+        with suppress(psutil.NoSuchProcess):  # it may have ended by itself
+            for member in psutil.Process(process.pid).children(recursive=True):
+                member.terminate()
+        process.terminate()
         process.wait(timeout=START_S)
 
 

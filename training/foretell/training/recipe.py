@@ -1,5 +1,6 @@
 """The training recipe: rows, split, fit, judge beside the baselines, log, register, promote."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import polars as pl
 from foretell import predictors
 from foretell.datasets.device import DeviceFigures
 from foretell.datasets.store import Store
-from foretell.errors import InputError, one_of
+from foretell.errors import ArtefactError, InputError, one_of
 from foretell.features.fields import fields_of
 from foretell.predictors.base import Prediction, Predictor
 from foretell.predictors.options import TableOptions
@@ -29,8 +30,10 @@ from foretell.training.tracking import ModelVersion, log_run
 SEED: Final = 0
 SCORE: Final = "mape"
 EXAMPLES: Final = 3
-CANNOT_ANSWER: Final = 1e9
-"""Score of a champion that does not know a device of the held-out rows; any model beats it."""
+LOST: Final = Path(os.devnull)
+"""Stands for a champion whose files are gone."""
+CANNOT_LOAD: Final = 1e9
+"""Score of a champion that cannot be loaded, and so answers nobody: any model beats it."""
 
 Scores = dict[str, float]
 
@@ -150,8 +153,10 @@ def _champion_score(champion: Path | None, test: pl.DataFrame, target: Target) -
         return None
     try:
         return judge(predictors.load(champion), test, target)[1][SCORE]
+    except ArtefactError:
+        return CANNOT_LOAD
     except InputError:
-        return CANNOT_ANSWER
+        return None  # it knows other devices than the new one: a person has to choose
 
 
 def _log(

@@ -61,5 +61,5 @@ def collect(
     else:
         click.echo(
             f"{progress.measured} shapes measured, {progress.failed} failed, {progress.skipped} known; "
-            f"kept in {store.root}"
+            f"kept in {store.root} for --device {collector.provenance().device}"
         )

@@ -39,7 +39,7 @@ def demo(*, seconds: int) -> None:
     """Measure matrix products here, learn from them, and foretell shapes that were never measured."""
     store = Store()
     _heading("what this machine can measure")
-    for finding in findings():
+    for finding in findings(store.root):
         click.echo(f"  {'ok' if finding.ok else '--'}  {finding.name}: {finding.detail}")
 
     _heading(f"measuring matrix products for {seconds} s, on one thread so that a busy machine disturbs less")

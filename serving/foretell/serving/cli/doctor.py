@@ -3,6 +3,7 @@
 import click
 
 from foretell.datasets.doctor import findings
+from foretell.datasets.store import default_root
 from foretell.serving.cli.output import json_option, print_json, print_table
 
 
@@ -10,7 +11,7 @@ from foretell.serving.cli.output import json_option, print_json, print_table
 @json_option
 def doctor(as_json: bool) -> None:
     """What can be measured on this machine, and what is missing for the rest."""
-    found = findings()
+    found = findings(default_root())
     if as_json:
         print_json(found)
         return

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from foretell.datasets.store import Store
-from foretell.errors import InputError, NotRegisteredError
+from foretell.errors import ArtefactError, InputError, NotRegisteredError
 from foretell.predictors.families import FAMILIES
 from foretell.serving import registry
 from foretell.serving.cli.output import in_words, json_option, print_json, print_table
@@ -40,6 +40,9 @@ def run_training(target: str, *, plot: Path, family: str = "lightgbm", seed: int
         champion = registry.champion(target).path
     except NotRegisteredError:
         champion = None
+    except ArtefactError as error:
+        click.echo(f"foretell: {error}", err=True)
+        champion = recipe.LOST
     try:
         plot.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
