@@ -226,7 +226,8 @@ def test_of_trainings_that_end_at_once_the_best_wins(log):
 FIRST_RUN = "from foretell.training.connection import connect; print(len(connect().search_experiments()))"
 
 
-def test_two_first_runs_at_once_share_a_new_database_in_silence(tmp_path):
+def test_two_first_runs_at_once_share_a_new_database_in_silence(tmp_path, monkeypatch):
+    monkeypatch.delenv("FORETELL_MLFLOW_URI", raising=False)
     start = [sys.executable, "-P", "-c", FIRST_RUN]
     first = [subprocess.Popen(start, cwd=tmp_path, stdout=-1, stderr=-1, text=True) for _ in range(2)]
     assert [process.communicate() for process in first] == [("1\n", "")] * 2

@@ -211,7 +211,9 @@ def canned_server() -> Iterator[Server]:
 def process_of(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process: a module or ``-c`` and its arguments; ended with the family it has by then."""
     start = () if words[0] == "-c" else ("-m",)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # MLflow starts uvicorn by name, which lies beside this Python, in the path or not.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     silent: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     process = subprocess.Popen([sys.executable, *start, *words], env=environment, **silent)  # noqa: S603
     try:
