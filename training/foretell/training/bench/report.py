@@ -1,6 +1,6 @@
 """What every benchmark protocol gives: figures of the product, the baselines and the peer, side by side."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from foretell.training.metrics import macro
@@ -18,6 +18,7 @@ class Group:
         product: figures of foretell's predictor.
         baselines: figures of the trivial ones, by name.
         peers: figures of other systems on the same rows, by name.
+        counted: whether it is part of the totals; a note says why it is not.
     """
 
     group: dict[str, str]
@@ -25,6 +26,7 @@ class Group:
     product: Scores
     baselines: dict[str, Scores] = field(default_factory=dict)
     peers: dict[str, Scores] = field(default_factory=dict)
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Report:
         protocol: its name.
         groups: figures by group.
         total: macro-averaged over all groups.
-        totals: the same by the value of the protocol's first key, such as the split.
+        totals: the same by the value of the protocol's first key, such as the split, and by what else it
+            names, such as ``site/h100``.
         seconds: wall-clock time of the product to `fit` and to `predict`.
         notes: what a reader should know of this run, such as rows refused.
     """
@@ -58,14 +61,35 @@ class Report:
     notes: list[str]
 
 
-def report(protocol: str, groups: list[Group], seconds: dict[str, float], notes: list[str]) -> Report:
-    """Average the groups."""
-    firsts = list(dict.fromkeys(next(iter(group.group.values())) for group in groups))
-    totals = {
-        first: _total([group for group in groups if first in list(group.group.values())[:1]])
-        for first in firsts
-    }
-    return Report(protocol, groups, _total(groups), totals, seconds, notes)
+def report(
+    protocol: str,
+    groups: list[Group],
+    seconds: dict[str, float],
+    notes: list[str],
+    *,
+    totals_by: Sequence[Sequence[str]] = (),
+) -> Report:
+    """Average the groups that count.
+
+    Args:
+        protocol: its name.
+        groups: in the order of the report.
+        seconds: as in `Report`.
+        notes: as in `Report`.
+        totals_by: keys of a group, such as ``("split", "device")``, for whose values there are totals; none
+            means the first key.
+    """
+    counted = [group for group in groups if group.counted]
+    keys = totals_by or [list(group.group)[:1] for group in groups[:1]]
+    totals = {name: _total(members) for names in keys for name, members in _sorted_out(counted, names)}
+    return Report(protocol, groups, _total(counted), totals, seconds, notes)
+
+
+def _sorted_out(groups: list[Group], keys: Sequence[str]) -> Iterator[tuple[str, list[Group]]]:
+    """Groups by their values of `keys`, joined by a slash, in the order in which those come up."""
+    named = [("/".join(group.group[key] for key in keys), group) for group in groups]
+    for name in dict.fromkeys(name for name, _ in named):
+        yield name, [group for other, group in named if other == name]
 
 
 def _total(groups: list[Group]) -> Total:
