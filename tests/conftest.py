@@ -9,11 +9,18 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, settings
 
 from foretell.datasets.device import device
 from foretell.datasets.store import Store
 from foretell.training import recipe
 from foretell.training.splits import hold_out
+
+# The same examples in every run, and no limit on the time of one: machines are slow or busy.
+settings.register_profile(
+    "foretell", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("foretell")
 
 TARGET = "gemm.latency"
 SIZES = (1, 4, 16, 64, 256, 1024)

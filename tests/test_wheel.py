@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def pip(*words, cwd):
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, words)]
-    subprocess.run(command, check=True, cwd=cwd, timeout=300)
+    subprocess.run(command, check=True, cwd=cwd, timeout=900)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def python(installed, tmp_path):
         command = [sys.executable, "-P", "-c", code]
         alone = {"PYTHONPATH": str(installed), "PATH": ""}
         ended = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=alone, timeout=120
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=alone, timeout=600
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout

@@ -48,7 +48,7 @@ def url(registered):
 @pytest.fixture
 def http(url):
     """Connections to it."""
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=120) as client:
         yield client
 
 

@@ -16,7 +16,7 @@ TARGET = "gemm.latency"
 @pytest.fixture
 def client(url):
     """A client of the shared server."""
-    with Client(url) as made:
+    with Client(url, timeout_s=120) as made:
         yield made
 
 
@@ -61,7 +61,7 @@ def test_what_is_served_can_be_asked(client, workspace):
 
 
 def test_a_server_that_is_not_there_is_unavailable(row):
-    with Client(f"http://127.0.0.1:{free_port()}", timeout_s=2) as nobody:
+    with Client(f"http://127.0.0.1:{free_port()}", timeout_s=120) as nobody:
         assert not nobody.healthy()
         with pytest.raises(UnavailableError, match="does not answer"):
             nobody.predict(TARGET, row)
@@ -70,7 +70,7 @@ def test_a_server_that_is_not_there_is_unavailable(row):
 def test_a_token_travels_along(workspace, serve, row, monkeypatch):
     monkeypatch.setenv("FORETELL_TOKEN", "open sesame")
     with serve() as url:
-        with Client(url, token="open sesame") as known:
+        with Client(url, token="open sesame", timeout_s=120) as known:
             assert known.predict(TARGET, row).values.shape == (1, 3)
-        with Client(url) as stranger, pytest.raises(TokenError):
+        with Client(url, timeout_s=120) as stranger, pytest.raises(TokenError):
             stranger.predict(TARGET, row)

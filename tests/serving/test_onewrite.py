@@ -13,7 +13,7 @@ PREDICT = "/v1/predict/gemm.latency"
 def wire(url):
     """A bare connection to the shared server."""
     host = httpx.URL(url)
-    with socket.create_connection((host.host, host.port), timeout=10) as client:
+    with socket.create_connection((host.host, host.port), timeout=120) as client:
         yield client
 
 

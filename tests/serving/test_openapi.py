@@ -48,7 +48,7 @@ def test_answers_are_as_described(url, route, mode, examples):
         suppress_health_check=list(HealthCheck),
     )
     def check(case):
-        case.call_and_validate(excluded_checks=EXCLUDED, timeout=10)
+        case.call_and_validate(excluded_checks=EXCLUDED, timeout=120)
 
     check()
 

@@ -51,7 +51,7 @@ def test_answering_imports_nothing_that_only_training_needs(workspace, row):
 
 def test_a_server_takes_less_than_half_of_what_mlflow_does(workspace, serve, row):
     with serve() as url:
-        httpx.post(url + PREDICT, json={"rows": [row] * 100}).raise_for_status()
+        httpx.post(url + PREDICT, json={"rows": [row] * 100}, timeout=120).raise_for_status()
         (process,) = [
             child
             for child in psutil.Process().children(recursive=True)
@@ -64,7 +64,7 @@ def test_a_server_takes_less_than_half_of_what_mlflow_does(workspace, serve, row
 
 def test_a_token_is_asked_for_but_by_probes(workspace, serve, row, monkeypatch):
     monkeypatch.setenv("FORETELL_TOKEN", "open sesame")
-    with serve() as url, httpx.Client(base_url=url) as http:
+    with serve() as url, httpx.Client(base_url=url, timeout=120) as http:
         statuses = {
             name: [
                 http.post(PREDICT, json={"rows": [row]}, headers=headers).status_code,
@@ -106,9 +106,9 @@ def test_several_workers_answer_and_count_together(workspace, serve, row):
     with serve(workers=2) as url:
         workers = set()
         for _ in range(40):
-            with httpx.Client(base_url=url) as http:
+            with httpx.Client(base_url=url, timeout=120) as http:
                 http.post(PREDICT, json={"rows": [row]}).raise_for_status()
-        told = httpx.get(url + "/metrics").text
+        told = httpx.get(url + "/metrics", timeout=120).text
         workers = psutil.Process().children(recursive=True)
     assert len(workers) >= 3
     assert 'foretell_rows_total{target="gemm.latency"} 40.0' in told

@@ -17,6 +17,8 @@ from foretell.serving.options import DEFAULTS, Options
 LOG: Final = logging.getLogger(__name__)
 KEEP_ALIVE_S: Final = 75
 """Longer than clients keep idle connections in their pools, so that it is they who close them."""
+WORKER_SILENT_S: Final = 60
+"""A worker that does not answer its parent for so long is replaced; on a busy machine starting takes long."""
 
 
 def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1, options: Options = DEFAULTS) -> None:
@@ -54,6 +56,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1, options: 
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=10,
+            timeout_worker_healthcheck=WORKER_SILENT_S,
         )
 
 

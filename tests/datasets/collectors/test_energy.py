@@ -198,7 +198,7 @@ def test_a_sensor_that_is_collected_stops_its_thread(make):
     (thread,) = samplers() - before
     del sensor
     gc.collect()
-    thread.join(timeout=10)
+    thread.join(timeout=120)
     assert not thread.is_alive()
 
 

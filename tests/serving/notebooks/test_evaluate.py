@@ -50,7 +50,7 @@ def test_it_becomes_a_page_with_all_pictures(workspace, tmp_path):
     page = tmp_path / "page.html"
     path = importlib.util.find_spec(NOTEBOOK).origin
     command = [sys.executable, "-m", "marimo", "export", "html", path, "--output", str(page)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     assert page.read_text().count("data:image/png") == len(PICTURES)
 
 
