@@ -1,11 +1,11 @@
-"""Data types of matrix products: bytes per element and the published rate that bounds them."""
+"""Data types of operators: bytes per element and the published rate that bounds them."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
 DtypeName = Literal[
     "float64", "float32", "tf32", "float16", "bfloat16", "int8",
-    "fp8", "fp8_block", "nvfp4", "int4_wo", "int8_wo", "sq",
+    "fp8", "fp8_block", "nvfp4", "int4_wo", "int8_wo", "sq", "w4a16_mxfp4", "w4a8_mxfp4_mxfp8",
 ]  # fmt: skip
 
 
@@ -27,7 +27,8 @@ class Dtype:
     rates: tuple[str, ...]
 
 
-# Block formats carry one scale per block: fp8_block a float32 per 128 values, nvfp4 an fp8 per 16.
+# Block formats carry one scale per block: fp8_block a float32 per 128 values, nvfp4 an fp8 per 16, the
+# microscaling formats (mxfp4, mxfp8) a byte per 32.
 DTYPES: Final[dict[str, Dtype]] = {
     "float64": Dtype(8, 8, 8, ("float64",)),
     "float32": Dtype(4, 4, 4, ("float32",)),
@@ -41,4 +42,9 @@ DTYPES: Final[dict[str, Dtype]] = {
     "int4_wo": Dtype(2, 0.5, 2, ("float16", "float32")),
     "int8_wo": Dtype(2, 1, 2, ("float16", "float32")),
     "sq": Dtype(1, 1, 2, ("int8", "float16", "float32")),
+    "w4a16_mxfp4": Dtype(2, 0.5 + 1 / 32, 2, ("float16", "float32")),
+    "w4a8_mxfp4_mxfp8": Dtype(1 + 1 / 32, 0.5 + 1 / 32, 2, ("fp8", "float16", "float32")),
+    "w4afp8": Dtype(1, 0.5 + 2 / 128, 2, ("fp8", "float16", "float32")),
+    "w4a16_mxfp4": Dtype(2, 0.5 + 1 / 32, 2, ("bfloat16", "float16", "float32")),
+    "w4a8_mxfp4_mxfp8": Dtype(1 + 1 / 32, 0.5 + 1 / 32, 2, ("fp8", "bfloat16", "float16", "float32")),
 }
