@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from foretell.datasets.kernel import MAX_DIMENSION, GemmQuery
+from foretell.datasets.operators.fields import MAX_DIMENSION
+from foretell.datasets.operators.gemm import GemmQuery
 from foretell.errors import InputError
 from foretell.features.frame import query_columns
 

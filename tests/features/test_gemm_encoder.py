@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from foretell.datasets.device import DeviceFigures, device
 from foretell.datasets.dtypes import DTYPES
-from foretell.datasets.kernel import GemmQuery
+from foretell.datasets.operators.gemm import GemmQuery
 from foretell.errors import InputError
-from foretell.features import gemm
+from foretell.features import kernel, places
 from foretell.features.base import UNKNOWN_TABLE
-from foretell.features.gemm import GemmEncoder, kin
+from foretell.features.gemm import GemmEncoder
+from foretell.features.places import kin
 
 MINE = DeviceFigures(
     name="my_box", kind="cpu", memory_gb=16, memory_bandwidth_gb_s=40, last_level_cache_mb=8, cores=8,
@@ -72,7 +73,7 @@ def test_blocks_leave_no_seam(encoder, monkeypatch):
     devices = pl.Series(rng.choice(["h100", "mi300x", "my_box"], 100))
     batch = encoder.columns(pl.DataFrame(shapes).with_columns(dtype=pl.lit("float32"), device=devices))
     whole = encoder.encode(batch)
-    monkeypatch.setattr(gemm, "BLOCK", 7)
+    monkeypatch.setattr(kernel, "BLOCK", 7)
     blocks = encoder.encode(batch)
     np.testing.assert_array_equal(blocks.features, whole.features)
     np.testing.assert_array_equal(blocks.floor, whole.floor)
@@ -178,7 +179,7 @@ def test_a_saved_encoder_needs_no_table_of_devices(encoder, monkeypatch):
     def gone(name):
         raise InputError("device", name, "nothing")
 
-    monkeypatch.setattr(gemm, "device", gone)
+    monkeypatch.setattr(places, "device", gone)
     for name in ("h100", "H100", "h100_sxm"):
         assert loaded.encode_one(msgspec.structs.replace(QUERY, device=name)) == expected
     assert loaded.encode_one(msgspec.structs.replace(QUERY, device="laptop"))
@@ -187,7 +188,7 @@ def test_a_saved_encoder_needs_no_table_of_devices(encoder, monkeypatch):
 
 
 def test_many_made_up_backends_do_not_pile_up(encoder, monkeypatch):
-    monkeypatch.setattr(gemm, "REMEMBERED", 10)
+    monkeypatch.setattr(places, "REMEMBERED", 10)
     for number in range(100):
         encoder.place(msgspec.structs.replace(QUERY, backend=f"backend{number}"))
-    assert len(encoder._places) <= 10
+    assert len(encoder._places._places) <= 10

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from foretell import predictors
-from foretell.datasets.kernel import SITE, TABLE
+from foretell.datasets.kernel import TABLE
+from foretell.datasets.operators.gemm import GemmQuery
 from foretell.errors import InputError
 from foretell.serving import registry
 from foretell.training import recipe
@@ -26,7 +27,7 @@ def found(registered, champion):
 
 def test_the_rows_are_those_that_the_training_held_out(found, registered):
     rows = registered.store.scan("kernel").collect()
-    assert found.rows.equals(recipe.hold_out(rows, "site", SITE, seed=recipe.SEED).test)
+    assert found.rows.equals(recipe.hold_out(rows, "site", GemmQuery.site, seed=recipe.SEED).test)
     assert len(found.actual) == registered.training.held_out
 
 
@@ -62,7 +63,10 @@ def test_calibration_counts_the_labels_below_each_quantile(found):
 def test_the_worst_cases_are_the_largest_errors_first(found):
     errors = np.abs(found.prediction.at(0.5) / found.actual - 1) * 100
     assert [row["error %"] for row in found.worst] == pytest.approx(sorted(errors, reverse=True)[:WORST])
-    assert pl.DataFrame(found.worst).join(found.rows, on=("m", *SITE, *TABLE), how="semi").height == WORST
+    assert (
+        pl.DataFrame(found.worst).join(found.rows, on=("m", *GemmQuery.site, *TABLE), how="semi").height
+        == WORST
+    )
 
 
 def test_a_device_that_the_model_cannot_describe_is_named(found, champion, tmp_path, make_kernel_rows):

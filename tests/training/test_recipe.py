@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from foretell.datasets.device import devices
-from foretell.datasets.kernel import SITE
+from foretell.datasets.operators.gemm import GemmQuery
 from foretell.datasets.store import Store
 from foretell.errors import InputError
 from foretell.predictors.tables import TablePredictor
@@ -52,7 +52,7 @@ def seen(monkeypatch):
 
 
 def sites(frames):
-    return set(pl.concat(frames).select(SITE).iter_rows())
+    return set(pl.concat(frames).select(GemmQuery.site).iter_rows())
 
 
 def test_the_first_training_is_the_champion_with_its_figures_beside_the_baselines(registered, workspace):
@@ -135,7 +135,7 @@ def test_the_champion_is_judged_on_nothing_that_it_learnt_from_although_rows_wer
     own_workspace.store.append("kernel", make_kernel_rows(sites=20, seed=1))
     train()
     _, judged = seen
-    learnt_before = recipe.hold_out(old, "site", SITE, seed=recipe.SEED).train
+    learnt_before = recipe.hold_out(old, "site", GemmQuery.site, seed=recipe.SEED).train
     assert not sites([learnt_before]) & sites(judged)
 
 

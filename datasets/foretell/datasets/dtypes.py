@@ -6,6 +6,7 @@ from typing import Final, Literal
 DtypeName = Literal[
     "float64", "float32", "tf32", "float16", "bfloat16", "int8",
     "fp8", "fp8_block", "nvfp4", "int4_wo", "int8_wo", "sq", "w4a16_mxfp4", "w4a8_mxfp4_mxfp8",
+    "w4afp8",
 ]  # fmt: skip
 
 
@@ -45,6 +46,4 @@ DTYPES: Final[dict[str, Dtype]] = {
     "w4a16_mxfp4": Dtype(2, 0.5 + 1 / 32, 2, ("float16", "float32")),
     "w4a8_mxfp4_mxfp8": Dtype(1 + 1 / 32, 0.5 + 1 / 32, 2, ("fp8", "float16", "float32")),
     "w4afp8": Dtype(1, 0.5 + 2 / 128, 2, ("fp8", "float16", "float32")),
-    "w4a16_mxfp4": Dtype(2, 0.5 + 1 / 32, 2, ("bfloat16", "float16", "float32")),
-    "w4a8_mxfp4_mxfp8": Dtype(1 + 1 / 32, 0.5 + 1 / 32, 2, ("fp8", "bfloat16", "float16", "float32")),
 }

@@ -1,48 +1,76 @@
 """The kind `kernel`: one operator of one shape on one device, and how long it took.
 
-A row is keyed by what was run and when; `group` columns name what a split must not tear apart.
+A row is keyed by what was run and when. It has a value in each field of its operator and none in
+those of the others; what the fields may hold is said once, in the queries of `foretell.datasets.operators`.
 """
 
-from typing import Annotated, Final
+from collections.abc import Iterator
+from types import new_class
+from typing import Any, Final
 
 import dataframely as dy
-import msgspec
 import polars as pl
+from msgspec.inspect import Field, IntType, LiteralType, StrType
 
-from foretell.datasets.dtypes import DTYPES, DtypeName
+from foretell.datasets.dtypes import DTYPES
+from foretell.datasets.operators import OPERATORS
+from foretell.datasets.operators.fields import Check, own_fields
 
 VERSION: Final = 1
-OPERATORS: Final = ("gemm",)
 STATUSES: Final = ("ok", "failed")
-MAX_DIMENSION: Final = 2**24
-"""Largest m, n or k taken for a shape rather than a slip: 50 times the largest vocabulary."""
-
-Dimension = Annotated[int, msgspec.Meta(ge=1, le=MAX_DIMENSION)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+TABLE: Final = ("device", "dtype", "backend", "backend_version")
+"""Columns that name one table of measurements, beside the operator's own: one library version's kernels on
+one device."""
 
 
-class GemmQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked of `gemm.latency`: C[m, n] = A[m, k] B[k, n] in one data type on one device.
-
-    Without a backend the answer spans the backends that were measured, and its interval says so.
-    """
-
-    m: Dimension
-    n: Dimension
-    k: Dimension
-    dtype: DtypeName
-    device: Name
-    backend: Name | None = None
-    backend_version: Name | None = None
+def table_of(operator: str) -> tuple[str, ...]:
+    """All columns that name one table of an operator's measurements."""
+    return (*TABLE, *OPERATORS[operator].table)
 
 
-class Kernel(dy.Schema):
+def _column(field: Field) -> dy.Column:
+    """The column of one field; null for other operators."""
+    kind = field.type
+    if isinstance(kind, IntType):
+        return dy.Int64(nullable=True, min=kind.ge, max=kind.le)
+    if isinstance(kind, LiteralType):
+        return dy.String(nullable=True, check=lambda column: column.is_in(list(kind.values)))
+    if isinstance(kind, StrType):
+        return dy.String(nullable=True, regex=kind.pattern)
+    raise TypeError(f"no column for the field {field.name} of {kind}")
+
+
+FIELDS: Final = {name: field for query in OPERATORS.values() for name, field in own_fields(query).items()}
+"""The fields of all operators; those of one name are of one type."""
+
+
+def _rules() -> Iterator[tuple[str, Any]]:
+    """One rule for each check of each operator, named after the field that it blames."""
+    for operator, query in OPERATORS.items():
+        for check in query.checks:
+            yield f"{operator}_{check.field}", _rule(operator, check)
+
+
+def _rule(operator: str, check: Check) -> Any:
+    @dy.rule()
+    def rule(cls: type[dy.Schema]) -> pl.Expr:
+        return (pl.col("operator") != operator) | check.holds(pl.col)
+
+    return rule
+
+
+def _members(namespace: dict[str, Any]) -> None:
+    namespace["operator"] = dy.String(check=lambda column: column.is_in(list(OPERATORS)))
+    namespace.update({name: _column(field) for name, field in FIELDS.items()})
+    namespace.update(_rules())
+
+
+_Operators: Any = new_class("_Operators", (dy.Schema,), exec_body=_members)
+
+
+class Kernel(_Operators):  # type: ignore[misc]
     """Measured kernels. Units are in the names; a null says that the value was not measured."""
 
-    operator = dy.String(check=lambda c: c.is_in(OPERATORS))
-    m = dy.Int64(min=1, max=MAX_DIMENSION)
-    n = dy.Int64(min=1, max=MAX_DIMENSION)
-    k = dy.Int64(min=1, max=MAX_DIMENSION)
     dtype = dy.String(check=lambda c: c.is_in(list(DTYPES)))
     device = dy.String(min_length=1, max_length=64)
     backend = dy.String(min_length=1, max_length=64)
@@ -72,8 +100,14 @@ class Kernel(dy.Schema):
         """A null energy says why, so that nobody reads it as zero."""
         return pl.col("energy_mj").is_not_null() | pl.col("energy_reason").is_not_null()
 
+    @dy.rule()
+    def fields_of_its_operator(cls) -> pl.Expr:
+        """Neither is a field of the operator null, nor has one of another operator a value."""
+        return pl.all_horizontal(pl.col(name).is_not_null() == _has(name) for name in FIELDS)
 
-TABLE: Final = ("device", "dtype", "backend", "backend_version")
-"""Columns that name one table of measurements: one library version's kernels on one device."""
-SITE: Final = ("n", "k")
-"""Columns that name one weight matrix: users bring new ones, each with many m."""
+
+def _has(name: str) -> pl.Expr:
+    """Whether a row's operator has the field."""
+    return pl.col("operator").is_in(
+        [operator for operator, query in OPERATORS.items() if name in own_fields(query)]
+    )

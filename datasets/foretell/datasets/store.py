@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, Literal, cast
 
 import dataframely as dy
 import msgspec
@@ -122,7 +122,7 @@ class Store:
         files = [self.root / kind / batch / ROWS for batch in batches]
         for path in files:
             self._check(kind, path)
-        return _scan(files) if files else empty.lazy()
+        return _scan(files, empty.schema) if files else empty.lazy()
 
     def rejected(self, kind: str) -> pl.LazyFrame:
         """Rejected rows of a kind: their columns, `rule` (names joined by commas) and `rejected_at`."""
@@ -221,9 +221,11 @@ def _parquet(kind: str, frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _scan(files: list[Path]) -> pl.LazyFrame:
-    # The root is taken as it is written: neither `*` nor `key=value` in it means anything.
-    return pl.scan_parquet(files, glob=False, hive_partitioning=False)
+def _scan(files: list[Path], schema: pl.Schema | None = None) -> pl.LazyFrame:
+    # The root is taken as it is written: neither `*` nor `key=value` in it means anything. Columns that a
+    # schema gained since a batch was written are null in it.
+    missing: Literal["insert", "raise"] = "insert" if schema else "raise"
+    return pl.scan_parquet(files, schema=schema, missing_columns=missing, glob=False, hive_partitioning=False)
 
 
 def _check_version(kind: str, path: Path) -> None:

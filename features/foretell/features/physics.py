@@ -80,8 +80,8 @@ NAMES: Final = (
 EXTENT: Final = 5
 
 
-def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> tuple[list[Any], Any]:
-    """Features in the order of `NAMES`, and the roofline time in µs.
+def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> tuple[list[Any], Any, Any]:
+    """Features in the order of `NAMES`, the roofline time in µs and the bytes of operands and result.
 
     Args:
         m: rows of A and C; floats or an array, as the other arguments.
@@ -115,4 +115,4 @@ def gemm_features(m: Any, n: Any, k: Any, machine: Machine, ops: Operations) -> 
         machine.log_peak, machine.log_bandwidth, machine.log_cores, machine.log_cache, machine.log_clock,
         machine.a_bytes, machine.b_bytes,
     )  # fmt: skip
-    return features, floor_us
+    return features, floor_us, moved

@@ -6,7 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from foretell.datasets.kernel import SITE, TABLE
+from foretell.datasets.kernel import table_of
+from foretell.datasets.operators import OPERATORS
+from foretell.datasets.operators.fields import own_fields
 from foretell.errors import InputError, one_of
 from foretell.predictors.base import Task
 
@@ -34,18 +36,24 @@ class Target:
     baselines: tuple[str, ...]
 
 
-SHAPE: Final = ("m", "n", "k")
-TARGETS: Final = {
-    "gemm.latency": Target(
-        task=Task("gemm.latency", "us", "latency_us", "gemm"),
+def _latency(operator: str, split: str = "site", **more: tuple[str, ...]) -> Target:
+    """The latency of an operator; `more` are splits beside those by row and by site."""
+    query = OPERATORS[operator]
+    return Target(
+        task=Task(f"{operator}.latency", "us", "latency_us", operator),
         kind="kernel",
-        usable=(pl.col("operator") == "gemm") & (pl.col("status") == "ok"),
-        tables=TABLE,
-        splits={"row": SHAPE, "site": SITE, "mrow": ("m",)},
-        split="site",
+        usable=(pl.col("operator") == operator) & (pl.col("status") == "ok"),
+        tables=table_of(operator),
+        splits={"row": tuple(own_fields(query)), "site": query.site, **more},
+        split=split,
         baselines=("roofline", "forest"),
-    ),
-}
+    )
+
+
+_TARGETS: Final = (
+    _latency("gemm", mrow=("m",)),
+)
+TARGETS: Final = {target.task.target: target for target in _TARGETS}
 
 
 def find(target: str) -> Target:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from foretell.datasets.dtypes import DTYPES
-from foretell.datasets.kernel import MAX_DIMENSION
+from foretell.datasets.operators.fields import MAX_DIMENSION
 from foretell.errors import InputError, one_of
 
 PATIENCE: Final = 10_000
