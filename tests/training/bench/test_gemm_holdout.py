@@ -138,7 +138,7 @@ def test_rows_that_the_source_refuses_are_noted(quicker, publish):
 
 
 def test_a_folder_without_the_tables_is_told_what_it_lacks(tmp_path):
-    with pytest.raises(UnavailableError, match=r"holds neither aic_gemm\.parquet"):
+    with pytest.raises(UnavailableError, match=r"aic_gemm\.parquet is not there"):
         run(tmp_path)
 
 

@@ -46,7 +46,7 @@ def run(data: Path) -> Report:
         UnavailableError: no tables there.
         InputError: a file in another layout.
     """
-    batch = Aiconfigurator(data).read()
+    batch = Aiconfigurator(data / ONE_FILE).read()
     notes = [f"{batch.rejected.height} rows of {ONE_FILE} refused"] if batch.rejected.height else []
     groups: list[Group] = []
     seconds = {"fit": 0.0, "predict": 0.0}
