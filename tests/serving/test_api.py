@@ -84,7 +84,7 @@ WRONG = {
     "number for text": ({"device": 100}, "device: got 100, expected a text of 1 to 64 characters"),
     "beyond memory": (
         {"m": 2**24, "n": 2**24},
-        r"m, n, k: got \(16777216, 16777216, 4096\), expected a product",
+        r"m, n, k: got \(16777216, 16777216, 4096\), expected a shape that fits",
     ),
 }
 

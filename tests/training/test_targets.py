@@ -55,5 +55,5 @@ def test_the_baselines_are_families(target):
 
 
 def test_an_unknown_target_is_told_which_there_are():
-    with pytest.raises(InputError, match=r"target: got 'gemm\.colour', expected one of gemm\.latency"):
+    with pytest.raises(InputError, match=r"target: got 'gemm\.colour', expected one of .*gemm\.latency"):
         find("gemm.colour")

@@ -3,7 +3,8 @@
 Rates are dense (no structured sparsity) and those of the matrix units where a device has them, with one
 exception: float32 on NVIDIA is the plain vector rate, its matrix units take tf32 instead. The last-level
 cache is the L2 on NVIDIA, Intel and the older AMD devices and the Infinity Cache from MI300X on. Cores are
-streaming multiprocessors, compute units, Xe cores or usable logical CPUs.
+streaming multiprocessors, compute units, Xe cores or usable logical CPUs. The interconnect is all NVLink or
+Infinity Fabric links of one device, or else its PCI Express bus, both directions together.
 """
 
 import difflib
@@ -43,6 +44,7 @@ class Device(dy.Schema):
     cores = dy.Int64(min=1)
     clock_mhz = dy.Float64(min_exclusive=0.0, description="boost clock")
     power_limit_w = dy.Float64(nullable=True, min_exclusive=0.0)
+    interconnect_gb_s = dy.Float64(nullable=True, min_exclusive=0.0, description="both directions")
     peak_float64_tflops = dy.Float64(nullable=True, min_exclusive=0.0)
     peak_float32_tflops = dy.Float64(min_exclusive=0.0)
     peak_tf32_tflops = dy.Float64(nullable=True, min_exclusive=0.0)
@@ -82,6 +84,7 @@ class DeviceFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peak_fp8_tflops: Positive | None = None
     peak_fp4_tflops: Positive | None = None
     peak_int8_tflops: Positive | None = None
+    interconnect_gb_s: Positive | None = None
 
     def peak_flops(self, dtype: str) -> float:
         """Peak rate for products in `dtype`, FLOP/s, or OP/s for integers.

@@ -1,7 +1,7 @@
 """What the fields of a query may hold, in words for whoever got one wrong."""
 
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import msgspec
 import numpy as np
@@ -42,6 +42,8 @@ def words(kind: Type) -> str:
     if isinstance(kind, UnionType):
         return " or ".join(map(words, kind.types))
     text = cast("StrType", kind)
+    if text.pattern is not None:
+        return f"a text that matches {text.pattern}"
     return f"a text of {text.min_length} to {text.max_length} characters"
 
 
@@ -62,6 +64,9 @@ def to_query(row: Any, query: type[msgspec.Struct], path: str = "") -> Any:
         if isinstance(row, dict) and any(isinstance(value, np.integer) for value in row.values()):
             return to_query({name: _plain(value) for name, value in row.items()}, query, path)
         raise _explained(row, query, path) from None
+    except InputError as error:  # fields that do not go together
+        field = f"{path}.{error.field}" if path else error.field
+        raise InputError(field, row.get(error.field), error.expected) from None
 
 
 def _plain(value: Any) -> Any:
@@ -78,7 +83,7 @@ def _explained(row: Any, query: type[msgspec.Struct], path: str) -> InputError:
     for name, value in row.items():
         if name not in fields:
             return InputError(f"{prefix}{name}", value, f"only the fields {', '.join(fields)}")
-    hints = query.__annotations__
+    hints = get_type_hints(query, include_extras=True)
     for name, field in fields.items():
         if name in row:
             try:

@@ -63,6 +63,8 @@ def _strings(values: pl.Series, kind: msgspec.inspect.Type) -> list[str | None]:
     if isinstance(kind, StrType):
         length = text.str.len_chars().fill_null(kind.min_length or 0).to_numpy()
         _first(values, (length < (kind.min_length or 0)) | (length > (kind.max_length or length.max())), kind)
+        if kind.pattern is not None:
+            _first(values, (~text.str.contains(kind.pattern).fill_null(value=True)).to_numpy(), kind)
     return text.to_list()
 
 

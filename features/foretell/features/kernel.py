@@ -151,7 +151,7 @@ class KernelEncoder:
 
     def _too_large(self, query: Any, memory_bytes: float) -> InputError:
         values = tuple(getattr(query, name) for name in self.shape)
-        expected = f"what fits the {memory_bytes / 1e9:g} GB of its device"
+        expected = f"a shape that fits the {memory_bytes / 1e9:g} GB of its device"
         return InputError(", ".join(self.shape), values, expected)
 
 

@@ -9,4 +9,12 @@ FAMILIES: Final = {
 }
 ENCODERS: Final = {
     "gemm": "foretell.features.gemm:GemmEncoder",
+    "bmm": "foretell.features.bmm:BmmEncoder",
+    "attention": "foretell.features.attention:AttentionEncoder",
+    "moe": "foretell.features.moe:MoeEncoder",
+    "layernorm": "foretell.features.layernorm:LayernormEncoder",
+    "softmax": "foretell.features.softmax:SoftmaxEncoder",
+    "elementwise": "foretell.features.elementwise:ElementwiseEncoder",
+    "convolution": "foretell.features.convolution:ConvolutionEncoder",
+    "collective": "foretell.features.collective:CollectiveEncoder",
 }

@@ -66,7 +66,7 @@ class Reader:
         """
         try:
             asked: Any = self._decode(body)
-        except UNREADABLE:
+        except (*UNREADABLE, InputError):
             rows, levels = self._slowly(body)
         else:
             rows, levels = asked.rows, asked.levels

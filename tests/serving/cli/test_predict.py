@@ -97,7 +97,7 @@ WRONG = {
     "missing": ({"k": None}, f"k: got None, {INTEGER}"),
     "beyond memory": (
         {"m": 2**24, "n": 2**24},
-        "m, n, k: got (16777216, 16777216, 4096), expected a product",
+        "m, n, k: got (16777216, 16777216, 4096), expected a shape that fits the 80 GB",
     ),
 }
 
@@ -116,7 +116,7 @@ def test_a_file_and_options_are_not_mixed(refused):
 
 
 def test_an_unknown_target_is_told_which_there_are(refused):
-    refused("predict", "gemm.colour", message="target: got 'gemm.colour', expected one of gemm.latency")
+    refused("predict", "gemm.colour", message="target: got 'gemm.colour', expected one of attention.latency")
 
 
 def test_an_unknown_option_is_refused(misused):

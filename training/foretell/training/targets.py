@@ -52,6 +52,15 @@ def _latency(operator: str, split: str = "site", **more: tuple[str, ...]) -> Tar
 
 _TARGETS: Final = (
     _latency("gemm", mrow=("m",)),
+    _latency("bmm", mrow=("m",)),
+    _latency("attention", heads=("heads", "kv_heads"), tokens=("new_tokens", "past_tokens")),
+    _latency("moe", tokens=("tokens",)),
+    _latency("layernorm"),
+    _latency("softmax"),
+    _latency("elementwise"),
+    _latency("convolution"),
+    # Machines hold 2, 4 or 8 GPUs: too few groups to hold some out.
+    _latency("collective", split="row", message=("message_bytes",)),
 )
 TARGETS: Final = {target.task.target: target for target in _TARGETS}
 

@@ -1,23 +1,21 @@
-"""The physics of a product against plain loops."""
+"""The physics of products against plain loops."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretell.features.physics import (
-    EXTENT,
-    NAMES,
+from foretell.features.gemm import NAMES, GemmEncoder
+from foretell.features.physics import SCALAR, VECTOR, Machine
+from foretell.features.products import (
+    PRODUCT_EXTENT,
     ROW_TILES,
-    SCALAR,
     TILES,
-    VECTOR,
-    Machine,
-    gemm_bytes,
-    gemm_features,
-    gemm_operations,
+    product_bytes,
+    product_operations,
 )
 
 H100 = Machine(
@@ -34,6 +32,10 @@ DIMENSION = st.integers(1, 2**24)
 SMALL = st.integers(1, 9)
 
 
+def gemm_features(m, n, k, machine, ops):
+    return GemmEncoder.physics(SimpleNamespace(m=m, n=n, k=k), machine, (), ops)
+
+
 def named(m, n, k, machine=H100):
     features, floor_us, _ = gemm_features(m, n, k, machine, SCALAR)
     return dict(zip(NAMES, features, strict=True)) | {"floor_us": floor_us}
@@ -46,7 +48,7 @@ def test_operations_are_those_of_the_textbook_loop(m, n, k):
         for _column in range(n):
             for _term in range(k):
                 counted += 2  # a multiplication and an addition
-    assert gemm_operations(m, n, k) == counted
+    assert product_operations(m, n, k) == counted
 
 
 @given(SMALL, SMALL, SMALL)
@@ -54,7 +56,7 @@ def test_bytes_are_each_element_once(m, n, k):
     moved = sum(H100.a_bytes for _ in range(m * k))
     moved += sum(H100.b_bytes for _ in range(k * n))
     moved += sum(H100.c_bytes for _ in range(m * n))
-    assert gemm_bytes(m, n, k, H100) == moved
+    assert product_bytes(m, n, k, H100) == moved
 
 
 @given(st.integers(1, 700), st.integers(1, 700))
@@ -125,7 +127,7 @@ def test_every_feature_is_checked_above():
 
 
 def test_the_extent_is_in_octaves():
-    assert all(name.startswith("log_") for name in NAMES[:EXTENT])
+    assert all(name.startswith("log_") for name in NAMES[:PRODUCT_EXTENT])
 
 
 @given(
