@@ -1,67 +1,34 @@
 """Real data where there is some, and small doubles of the published files, in their layout."""
 
+import importlib.util
 import os
 from pathlib import Path
 from types import SimpleNamespace
 
-import polars as pl
 import pytest
 
-SHAPES = [(m, n, k) for m in (1, 17, 4096) for n in (128, 5120) for k in (64, 8192)]
+
+def _beside(name):
+    """A module of doubles beside this file: tests are imported by path, not as packages."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def gemm_table(scale=1.0, dtypes=("bfloat16", "fp8")):
-    """One table of GEMM times in ms, float32-like values that differ from row to row."""
-    rows = [
-        (dtype, m, n, k, scale * (0.002 + i * 0.00137 + m * n * k * 1e-12))
-        for i, (dtype, (m, n, k)) in enumerate((dtype, shape) for dtype in dtypes for shape in SHAPES)
-    ]
-    table = pl.DataFrame(rows, schema=["gemm_dtype", "m", "n", "k", "latency"], orient="row")
-    return table.with_columns(kernel_source=pl.lit("torch_flow"))
+aic, others = _beside("doubles_aic"), _beside("doubles")
+SMALL = {
+    "aiconfigurator": {"one file": aic.one_of_each, "wheel": aic.wheel},
+    "neusight": {"one file": others.neusight_one_file, "repository": others.neusight_repository},
+    "vidur": {"one file": others.vidur_one_file, "repository": others.vidur_repository},
+}
 
 
-def one_file(path, tables):
-    """``aic_gemm.parquet`` from ``{(system, backend, version): table}``."""
-    parts = [
-        table.with_columns(system=pl.lit(system), backend=pl.lit(backend), backend_version=pl.lit(version))
-        for (system, backend, version), table in tables.items()
-    ]
-    narrow = {"latency": pl.Float32, "m": pl.Int32, "n": pl.Int32, "k": pl.Int32}
-    text = dict.fromkeys(("gemm_dtype", "system", "backend", "backend_version"), pl.Categorical)
-    path.mkdir(parents=True, exist_ok=True)
-    pl.concat(parts).cast(narrow | text).write_parquet(path / "aic_gemm.parquet")
-    return path
-
-
-def each_table(path, tables, product="NVIDIA H100 80GB HBM3"):
-    """The layout of the wheel, one file for each system, backend and version."""
-    for (system, backend, version), table in tables.items():
-        folder = path / system / "gemm" / backend / version
-        folder.mkdir(parents=True, exist_ok=True)
-        table.with_columns(
-            framework=pl.lit(backend.upper()),
-            version=pl.lit(version),
-            device=pl.lit(product),
-            op_name=pl.lit("gemm"),
-        ).write_parquet(folder / "gemm_perf.parquet")
-    return path
-
-
-def aiconfigurator(path):
-    return one_file(
-        path, {("h100_sxm", "vllm", "0.24.0"): gemm_table(), ("l40s", "sglang", "0.5.14"): gemm_table(2.3)}
-    )
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def published():
-    """Writers of doubles; `small` has one for each source, which returns the folder that it wrote to."""
-    return SimpleNamespace(
-        gemm_table=gemm_table,
-        one_file=one_file,
-        each_table=each_table,
-        small={"aiconfigurator": aiconfigurator},
-    )
+    """Writers of doubles; `small` has some for each source, which return the folder that they wrote to."""
+    public = {**vars(aic), **vars(others)}
+    return SimpleNamespace(**{name: public[name] for name in public if not name.startswith("_")}, small=SMALL)
 
 
 @pytest.fixture(scope="session")

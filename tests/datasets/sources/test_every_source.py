@@ -2,20 +2,26 @@ import pkgutil
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 
 from foretell.datasets.sources import SOURCES
 from foretell.datasets.store import KINDS, Store
-from foretell.errors import UnavailableError
+from foretell.errors import InputError, UnavailableError
 
 
 def build(name, path):
     return pkgutil.resolve_name(SOURCES[name])(path)
 
 
-@pytest.fixture(params=SOURCES)
+FORMS = {name: ("one file", "wheel" if name == "aiconfigurator" else "repository") for name in SOURCES}
+
+
+@pytest.fixture(params=[(name, form) for name in SOURCES for form in FORMS[name]], ids=" ".join)
 def source(request, published, tmp_path):
-    return build(request.param, published.small[request.param](tmp_path / "published"))
+    """Each source on each published form of its files."""
+    name, form = request.param
+    return build(name, published.small[name][form](tmp_path / "published"))
 
 
 def test_kind_is_one_of_the_store(source):
@@ -28,6 +34,24 @@ def test_published_files_are_available(source):
 
 def test_every_row_obeys_the_kind(source):
     assert pkgutil.resolve_name(KINDS[source.kind]).is_valid(source.read().rows)
+
+
+def test_every_row_has_a_device_a_time_and_an_origin(source):
+    rows = source.read().rows
+    assert rows.height
+    assert rows.select("device", "latency_us", "origin").null_count().row(0) == (0, 0, 0)
+
+
+def test_batches_are_the_whole_in_parts(source):
+    whole = source.read()
+    parts = list(source.batches())
+    assert sum(part.rows.height for part in parts) == whole.rows.height
+    assert sum(part.rejected.height for part in parts) == whole.rejected.height
+    assert tuple(note for part in parts for note in part.notes) == whole.notes
+
+
+def test_rejected_rows_name_their_rule(source):
+    assert source.read().rejected["rule"].null_count() == 0
 
 
 def test_same_files_give_the_same_rows(source):
@@ -50,6 +74,24 @@ def test_absent_files_are_unavailable_with_the_reason(name, tmp_path):
     assert str(tmp_path) in available.reason
     with pytest.raises(UnavailableError):
         source.read()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_damaged_file_is_refused_by_name(name, published, tmp_path):
+    folder = published.small[name]["one file"](tmp_path)
+    path = min(folder.glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=f"path: got '{path}', expected a readable Parquet file"):
+        build(name, folder).read()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_column_that_is_not_known_is_refused_by_name(name, published, tmp_path):
+    folder = published.small[name]["one file"](tmp_path)
+    path = min(folder.glob("*.parquet"))
+    pl.read_parquet(path).with_columns(colour=1).write_parquet(path)
+    with pytest.raises(InputError, match=rf"^{path.name}: colour: got 'this column'"):
+        build(name, folder).read()
 
 
 @pytest.mark.parametrize("name", SOURCES)

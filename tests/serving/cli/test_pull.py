@@ -63,4 +63,4 @@ def test_an_unknown_column_is_refused_by_name(refused, store, publish):
 
 
 def test_an_unknown_source_is_refused(misused):
-    misused("pull", "hearsay", message="'hearsay' is not 'aiconfigurator'")
+    misused("pull", "hearsay", message="'hearsay' is not one of 'aiconfigurator'")

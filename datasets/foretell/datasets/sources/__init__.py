@@ -8,4 +8,6 @@ from typing import Final
 
 SOURCES: Final[dict[str, str]] = {
     "aiconfigurator": "foretell.datasets.sources.aiconfigurator:Aiconfigurator",
+    "neusight": "foretell.datasets.sources.neusight:Neusight",
+    "vidur": "foretell.datasets.sources.vidur:Vidur",
 }

@@ -22,7 +22,7 @@ from foretell.datasets.sources.aic_files import check_dtypes, check_readable, in
 from foretell.datasets.sources.aic_forms import FORMS, Form
 from foretell.datasets.sources.base import Batch, Note, merged, split
 from foretell.datasets.sources.clock import coarse_clock
-from foretell.datasets.sources.copies import find_copies, table_name
+from foretell.datasets.sources.copies import copy_rule, find_copies, table_name
 from foretell.datasets.sources.files import read_columns
 from foretell.datasets.sources.modes import two_modes
 from foretell.datasets.sources.repeats import remeasured, repeated
@@ -190,13 +190,12 @@ class Aiconfigurator:
         self._check_keep(set(copies.select("table", "copy_of").iter_rows()))
         own = rows.group_by(table_name(TABLE)).agg(pl.col("own").fill_null(value=False).all())
         says = dict(own.iter_rows())
-        others = copies.group_by("table", maintain_order=True).agg("copy_of").iter_rows()
-        rules = {
-            name: f"copy_of:{of[0]}"
-            for name, of in others
-            if name not in self.keep and not (says[name] and not any(says[other] for other in of))
+        originals = {
+            name
+            for name, others in copies.group_by("table").agg("copy_of").iter_rows()
+            if says[name] and not any(says[other] for other in others)
         }
-        return table_name(TABLE).replace_strict(rules, default=None, return_dtype=pl.String)
+        return copy_rule(copies.filter(~pl.col("table").is_in([*self.keep, *originals])), TABLE)
 
     def _check_keep(self, copies: set[tuple[str, str]]) -> None:
         for pair in itertools.combinations(self.keep, 2):

@@ -43,6 +43,13 @@ def find_copies(rows: pl.DataFrame, table: Sequence[str], row: Sequence[str]) ->
     )
 
 
+def copy_rule(copies: pl.DataFrame, table: Sequence[str]) -> pl.Expr:
+    """The rule ``copy_of:<table>`` in each row of the tables in `copies`, as `find_copies` gives them."""
+    first = copies.unique("table", keep="first", maintain_order=True)
+    rules = {name: f"copy_of:{of}" for name, of in first.select("table", "copy_of").iter_rows()}
+    return table_name(table).replace_strict(rules, default=None, return_dtype=pl.String)
+
+
 def table_name(table: Sequence[str]) -> pl.Expr:
     """The name of a row's table: the values of its columns, joined by a slash."""
     return pl.concat_str(table, separator="/").alias("table")
