@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from foretell.datasets.collectors.energy import NvmlEnergy, RaplEnergy
-from foretell.datasets.collectors.gemm import DeviceType, TorchGemm, usable_cores
+from foretell.datasets.collectors.gemm import TorchGemm
+from foretell.datasets.collectors.kernels import DeviceType, usable_cores
 
 OLDEST_PYTHON: Final = (3, 11)
 BUSY: Final = 0.5

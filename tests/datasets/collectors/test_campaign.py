@@ -8,11 +8,11 @@ from rich.console import Console
 
 from foretell.datasets.collectors.bar import progress_bar
 from foretell.datasets.collectors.campaign import FLUSH_S, run
+from foretell.datasets.collectors.cases import case_of
 from foretell.datasets.collectors.replay import Replay
-from foretell.datasets.collectors.shapes import GemmCase
 from foretell.datasets.kernel import Kernel
 
-STREAM = [GemmCase(m, 16, 16, "float32") for m in range(1, 41)]
+STREAM = [case_of("gemm", m=m, n=16, k=16, dtype="float32") for m in range(1, 41)]
 
 
 class Slow:
@@ -43,7 +43,10 @@ class Slow:
 
 @pytest.fixture
 def slow(recording):
-    rows = [recording[:1].with_columns(m=pl.lit(c.m), n=pl.lit(c.n), k=pl.lit(c.k)) for c in STREAM[:39]]
+    rows = [
+        recording[:1].with_columns(m=pl.lit(c.query.m), n=pl.lit(c.query.n), k=pl.lit(c.query.k))
+        for c in STREAM[:39]
+    ]
     return Slow(Replay(pl.concat(rows).cast({"m": pl.Int64, "n": pl.Int64, "k": pl.Int64})))
 
 
@@ -58,11 +61,11 @@ def test_it_ends_with_the_stream(slow):
     progress, batches = campaign(slow)
     assert (progress.measured, progress.failed, progress.interrupted) == (39, 1, False)
     assert Kernel.is_valid(pl.concat(batches))
-    assert pl.concat(batches)["m"].to_list() == [case.m for case in STREAM]
+    assert pl.concat(batches)["m"].to_list() == [case.query.m for case in STREAM]
 
 
 def test_it_ends_an_unlimited_stream_with_the_budget(slow):
-    unlimited = (GemmCase(1 + m % 1000, 16, 16, "float32") for m in count())
+    unlimited = (case_of("gemm", m=1 + m % 1000, n=16, k=16, dtype="float32") for m in count())
     progress, _ = campaign(slow, unlimited, budget_s=12.5)
     assert progress.measured == 13
     assert progress.elapsed_s == 13.0
@@ -71,7 +74,7 @@ def test_it_ends_an_unlimited_stream_with_the_budget(slow):
 def test_a_failed_case_is_a_row(slow):
     _, batches = campaign(slow)
     failed = pl.concat(batches).filter(pl.col("status") == "failed")
-    assert failed["m"].to_list() == [STREAM[-1].m]
+    assert failed["m"].to_list() == [STREAM[-1].query.m]
     assert "not among" in failed["reason"][0]
 
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from foretell.datasets.collectors.base import Availability, Energy
-from foretell.datasets.collectors.gemm import TorchGemm, usable_cores
-from foretell.datasets.collectors.products import PRODUCTS, Operands, float32_precision
-from foretell.datasets.collectors.shapes import GemmCase
+from foretell.datasets.collectors.base import Energy
+from foretell.datasets.collectors.gemm import PRODUCTS, TorchGemm
+from foretell.datasets.collectors.kernels import usable_cores
+from foretell.datasets.collectors.precision import float32_precision
 from foretell.datasets.collectors.timing import CPU_RULE, HostTimer, Settle
 from foretell.errors import InputError, UnavailableError
 
@@ -21,10 +21,11 @@ def collector(**options):
     return TorchGemm("this-cpu", **{"threads": 1, "rule": QUICK, **options})
 
 
-def product(case, operands=None):
+def product(case, on=None):
     """What a call multiplied and what came out."""
-    call, setting = (operands or Operands(torch, "cpu")).call(case)
-    with setting:
+    on = on or collector()
+    call = on.call(case.query)
+    with on.setting(case.query):
         call()
     a, w_t = call.args
     return a, w_t, call.keywords["out"]
@@ -32,27 +33,27 @@ def product(case, operands=None):
 
 @pytest.mark.parametrize("dtype", CPU_DTYPES)
 @pytest.mark.parametrize("shape", [(32, 48, 64), (1, 17, 5), (7, 1, 129)])
-def test_the_call_computes_the_product(dtype, shape):
-    case = GemmCase(*shape, dtype)
+def test_the_call_computes_the_product(gemm, dtype, shape):
+    case = gemm(*shape, dtype)
     a, w_t, out = product(case)
     exact = a.double() @ w_t.double()
     # The output is rounded to its type, of which bfloat16 keeps the fewest bits: 8, so 2^-8 of its size.
     scale = (a.double().abs() @ w_t.double().abs()).max()
     assert (out.double() - exact).abs().max() <= 2**-8 * scale
-    assert tuple(out.shape) == (case.m, case.n)
+    assert tuple(out.shape) == (case.query.m, case.query.n)
 
 
 @pytest.mark.parametrize("dtype", CPU_DTYPES)
-def test_operands_lie_as_a_linear_layer_has_them(dtype):
-    a, w_t, out = product(GemmCase(8, 24, 40, dtype))
+def test_operands_lie_as_a_linear_layer_has_them(gemm, dtype):
+    a, w_t, out = product(gemm(8, 24, 40, dtype))
     assert a.is_contiguous()
     assert w_t.t().is_contiguous()
     assert out.is_contiguous()
 
 
 @pytest.mark.parametrize("dtype", CPU_DTYPES)
-def test_operands_are_random_and_never_zeros(dtype):
-    a, w_t, _ = product(GemmCase(64, 64, 64, dtype))
+def test_operands_are_random_and_never_zeros(gemm, dtype):
+    a, w_t, _ = product(gemm(64, 64, 64, dtype))
     for operand in (a, w_t):
         # An int8 is zero once in 256: 4096 draws hold 16, and 60 would be eleven standard deviations more.
         assert (operand == 0).sum() < 60
@@ -60,10 +61,10 @@ def test_operands_are_random_and_never_zeros(dtype):
     assert not torch.equal(a, w_t)
 
 
-def test_operands_do_not_overlap_however_the_buffers_grew():
-    operands = Operands(torch, "cpu")
+def test_operands_do_not_overlap_however_the_buffers_grew(gemm):
+    same = collector()
     for size in (8, 1500, 16):
-        a, w_t, out = product(GemmCase(size, size, size, "float32"), operands)
+        a, w_t, out = product(gemm(size, size, size), same)
         spans = sorted((t.data_ptr(), t.data_ptr() + t.numel() * 4) for t in (a, w_t, out))
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
@@ -83,29 +84,29 @@ def test_float32_is_found_among_the_data_types():
     assert "float32" in collector().dtypes()
 
 
-def test_a_data_type_that_torch_does_not_multiply_fails_and_says_so():
-    assert "fp8" in collector().measure(GemmCase(16, 16, 16, "fp8")).reason
+def test_a_data_type_that_torch_does_not_multiply_fails_and_says_so(gemm):
+    assert "fp8" in collector().measure(gemm(16, 16, 16, "fp8")).reason
 
 
-def test_what_torch_raises_is_the_reason_in_one_line(monkeypatch):
+def test_what_torch_raises_is_the_reason_in_one_line(gemm, monkeypatch):
     def broken(*_):
         raise RuntimeError("not enough memory\nat line 1")
 
-    monkeypatch.setattr(Operands, "call", broken)
-    assert collector().measure(GemmCase(16, 16, 16, "float32")).reason == "not enough memory"
+    monkeypatch.setattr(TorchGemm, "call", broken)
+    assert collector().measure(gemm(16, 16, 16)).reason == "not enough memory"
 
 
 def test_bounds_grow_with_the_time_allowed():
     steady = collector(timer=HostTimer(Ticks()))
-    short, long = (steady.bounds(limit_s) for limit_s in (0.001, 0.128))
+    short, long = (steady.bounds(limit_s=limit_s) for limit_s in (0.001, 0.128))
     # 128 times the time at one rate; the bounds are rounded to powers of two, both by the same factor.
     assert long.max_operations["float32"] == 128 * short.max_operations["float32"]
     assert set(short.max_operations) == set(collector().dtypes())
 
 
-def test_threads_are_those_asked_for_and_named_in_the_backend():
+def test_threads_are_those_asked_for_and_named_in_the_backend(gemm):
     one = collector(threads=1)
-    one.measure(GemmCase(8, 8, 8, "float32"))
+    one.measure(gemm(8, 8, 8))
     assert torch.get_num_threads() == one.provenance().threads == 1
     assert one.provenance().backend == ("torch" if usable_cores() == 1 else "torch-1t")
 
@@ -122,11 +123,11 @@ def test_options_that_cannot_be_are_refused(options):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_missing_device_is_told_and_never_measured():
+def test_a_missing_device_is_told_and_never_measured(gemm):
     cuda = TorchGemm("h200", device_type="cuda")
     assert "CUDA" in cuda.available().reason
     with pytest.raises(UnavailableError, match="CUDA"):
-        cuda.measure(GemmCase(8, 8, 8, "float32"))
+        cuda.measure(gemm(8, 8, 8))
 
 
 class Ticks:
@@ -140,42 +141,23 @@ class Ticks:
         return self.now_ns
 
 
-def test_the_clock_is_the_one_given():
+def test_the_clock_is_the_one_given(gemm):
     clock = Ticks()
-    measurement = collector(clock_ns=clock, timer=HostTimer(clock)).measure(GemmCase(8, 8, 8, "float32"))
+    measurement = collector(clock_ns=clock, timer=HostTimer(clock)).measure(gemm(8, 8, 8))
     calls = measurement.timing.calls_per_repeat
     assert measurement.timing.latency_us == pytest.approx(1.0 / calls)
 
 
-class Meter:
-    """A sensor that says a joule more at every reading."""
-
-    window_s = 0.001
-
-    def __init__(self):
-        self.read = 0
-
-    def available(self):
-        return Availability(True)
-
-    def total_mj(self):
-        self.read += 1
-        return self.read * 1000.0
-
-    def power_limit_w(self):
-        return 250.0
-
-
-def test_energy_comes_from_the_sensor_given():
-    energy = collector(sensor=Meter()).measure(GemmCase(64, 64, 64, "float32")).energy
+def test_energy_comes_from_the_sensor_given(gemm, meter):
+    energy = collector(sensor=meter).measure(gemm(64, 64, 64)).energy
     assert isinstance(energy, Energy)
     assert 0 < energy.energy_mj <= 1000
     assert energy.power_limit_w == 250.0
 
 
-def test_load_is_recorded(monkeypatch):
+def test_load_is_recorded(gemm, monkeypatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (1.25, 0.5, 0.25))
-    assert collector().measure(GemmCase(8, 8, 8, "float32")).load_1m == 1.25
+    assert collector().measure(gemm(8, 8, 8)).load_1m == 1.25
 
 
 def test_three_shapes_are_measured_by_the_rule_of_the_product(cases):

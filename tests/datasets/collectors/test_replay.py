@@ -6,7 +6,6 @@ import pytest
 from foretell.datasets.collectors.gemm import TorchGemm
 from foretell.datasets.collectors.replay import Replay
 from foretell.datasets.collectors.rows import kernel_rows
-from foretell.datasets.collectors.shapes import GemmCase
 from foretell.datasets.collectors.timing import Settle
 from foretell.errors import InputError, UnavailableError
 
@@ -25,8 +24,8 @@ def test_what_the_real_collector_measured_can_be_replayed(cases):
     assert kernel_rows(replay.measure(case) for case in cases).drop("origin").equals(recorded.drop("origin"))
 
 
-def test_an_unknown_case_fails_and_says_so(recording):
-    measurement = Replay(recording).measure(GemmCase(3, 3, 3, "float32"))
+def test_an_unknown_case_fails_and_says_so(recording, gemm):
+    measurement = Replay(recording).measure(gemm(3, 3, 3))
     assert measurement.status == "failed"
     assert "not among the 3 recorded" in measurement.reason
 

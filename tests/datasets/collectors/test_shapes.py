@@ -7,14 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretell.datasets.collectors.shapes import Bounds, GemmCase, gemm_cases
+from foretell.datasets.collectors.cases import case_of
+from foretell.datasets.collectors.gemm import TorchGemm
+from foretell.datasets.collectors.shapes import Bounds, cases
 from foretell.errors import InputError
 
 DTYPES = ("float32", "bfloat16", "int8")
 
 
-def take(count, seed=0, dtypes=DTYPES, bounds=None):
-    return list(islice(gemm_cases(dtypes, seed=seed, bounds=bounds), count))
+def stream(dtypes=DTYPES, seed=0, bounds=None, device_type="cpu"):
+    collector = TorchGemm("this", device_type=device_type)
+    return cases(collector.draw, collector.size, dtypes, seed=seed, bounds=bounds or Bounds())
+
+
+def take(count, seed=0, dtypes=DTYPES, **options):
+    return [case.query for case in islice(stream(dtypes, seed, **options), count)]
 
 
 def test_a_seed_names_a_stream():
@@ -39,21 +46,24 @@ def test_no_case_comes_twice():
 )
 def test_every_case_is_within_its_bounds(operations, megabytes, largest, seed):
     bounds = Bounds(
-        max_m=largest,
-        max_n=largest,
-        max_k=largest,
+        largest=largest,
         operations=operations,
         max_operations={"int8": operations / 2},
         max_bytes=megabytes * 1e6,
-        multiple_of={"int8": 8},
-        min_m={"int8": 17},
     )
+    moved = {"float32": (4, 4), "bfloat16": (2, 2), "int8": (1, 4)}
     for case in take(60, seed, bounds=bounds):
+        into, out = moved[case.dtype]
         assert max(case.m, case.n, case.k) <= largest
-        assert case.bytes_moved <= megabytes * 1e6
+        assert into * case.k * (case.m + case.n) + out * case.m * case.n <= megabytes * 1e6
         assert 2 * case.m * case.n * case.k <= (operations / 2 if case.dtype == "int8" else operations)
-        if case.dtype == "int8":
-            assert (case.n % 8, case.k % 8, case.m >= 17) == (0, 0, True)
+
+
+def test_a_cuda_device_gets_only_what_its_library_takes():
+    drawn = take(300, device_type="cuda", dtypes=("int8", "fp8", "float32"))
+    assert all((c.n % 8, c.k % 8, c.m >= 17) == (0, 0, True) for c in drawn if c.dtype == "int8")
+    assert all((c.n % 16, c.k % 16) == (0, 0) for c in drawn if c.dtype == "fp8")
+    assert any(c.n % 2 for c in drawn if c.dtype == "float32")
 
 
 def test_data_types_come_in_turn():
@@ -87,22 +97,27 @@ def test_awkward_shapes_are_among_them(manner):
 
 
 def test_a_stream_ends_where_the_bounds_leave_nothing_new():
-    tiny = Bounds(max_m=2, max_n=16, max_k=16, operations=64.0)
-    cases = list(gemm_cases(["float32"], seed=0, bounds=tiny))
-    assert 0 < len(cases) == len(set(cases))
+    tiny = Bounds(largest=4, operations=64.0)
+    drawn = list(stream(["float32"], bounds=tiny))
+    assert 0 < len(drawn) == len(set(drawn))
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 1), (1, -3, 1), (1, 1, 2**24 + 1)])
 def test_absurd_dimensions_are_refused(shape):
     with pytest.raises(InputError):
-        GemmCase(*shape, "float32")
+        case_of("gemm", **dict(zip("mnk", shape, strict=True)), dtype="float32")
 
 
 def test_unknown_data_types_are_refused():
     with pytest.raises(InputError, match="dtype"):
-        GemmCase(1, 1, 1, "float33")
+        case_of("gemm", m=1, n=1, k=1, dtype="float33")
+
+
+def test_unknown_operators_are_refused_by_name():
+    with pytest.raises(InputError, match="operator: got 'fft', expected one of attention, "):
+        case_of("fft", dtype="float32")
 
 
 def test_a_stream_needs_a_data_type():
     with pytest.raises(InputError, match="dtypes"):
-        next(gemm_cases([], seed=0))
+        next(stream([]))

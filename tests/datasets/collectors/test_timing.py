@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -108,81 +107,16 @@ def test_the_overhead_of_the_clock_is_measured():
     assert HostTimer(lambda: next(clock)).overhead_us() == pytest.approx(0.07)
 
 
-class FakeCuda:
-    """A double of `torch.cuda`: events hold a device clock that a graph's replay moves; no device is used."""
-
-    def __init__(self, call_ms):
-        self.call_ms, self.device_ms, self.captured, self.log = call_ms, 0.0, 0, []
-        self.capturing = False
-
-    def Event(self, enable_timing):
-        assert enable_timing
-        return FakeEvent(self)
-
-    def Stream(self):
-        return FakeStream(self)
-
-    current_stream = Stream
-
-    @contextmanager
-    def stream(self, stream):
-        yield
-
-    def CUDAGraph(self):
-        return FakeGraph(self)
-
-    @contextmanager
-    def graph(self, graph, stream):
-        self.capturing = True
-        yield
-        self.capturing = False
-
-    def call(self):
-        if self.capturing:
-            self.captured += 1
-
-
-class FakeStream:
-    def __init__(self, cuda):
-        self.cuda = cuda
-
-    def wait_stream(self, other):
-        self.cuda.log.append("wait")
-
-
-class FakeGraph:
-    def __init__(self, cuda):
-        self.cuda = cuda
-
-    def replay(self):
-        self.cuda.device_ms += self.cuda.captured * self.cuda.call_ms
-
-
-class FakeEvent:
-    def __init__(self, cuda):
-        self.cuda, self.at_ms, self.synchronised = cuda, None, False
-
-    def record(self):
-        self.at_ms, self.synchronised = self.cuda.device_ms, False
-
-    def synchronize(self):
-        self.synchronised = True
-
-    def elapsed_time(self, end):
-        assert end.synchronised, "read before the device was done"
-        return end.at_ms - self.at_ms
-
-
 @pytest.mark.parametrize("calls", [1, 50])
-def test_device_events_time_one_call_of_the_replayed_graph(calls):
-    cuda = FakeCuda(call_ms=0.004)
+def test_device_events_time_one_call_of_the_replayed_graph(calls, make_cuda):
+    cuda = make_cuda(call_ms=0.004)
     sample = CudaTimer(cuda).prepare(cuda.call, calls)
     # Events are in ms and float64: the division leaves nothing but rounding.
     assert sample() == pytest.approx(4.0, rel=1e-9)
     assert sample() == pytest.approx(4.0, rel=1e-9)
 
 
-def test_the_capturing_stream_is_warmed_up_between_two_waits():
-    cuda = FakeCuda(call_ms=0.004)
+def test_the_capturing_stream_is_warmed_up_between_two_waits(make_cuda):
+    cuda = make_cuda(call_ms=0.004)
     CudaTimer(cuda).prepare(cuda.call, 2)
     assert cuda.log == ["wait", "wait"]

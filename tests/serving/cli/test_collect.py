@@ -55,7 +55,7 @@ def test_without_a_cuda_device_the_reason_is_given(refused, store):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("attention",), "'attention' is not 'gemm'"),
+        (("fft",), "'fft' is not one of 'gemm', "),
         (("gemm", "--seconds", "0"), "--seconds"),
         (("gemm", "--seconds", "nan"), "--seconds"),
         (("gemm", "--seconds", "soon"), "--seconds"),

@@ -11,13 +11,15 @@ import polars as pl
 from foretell.datasets.collectors.base import Case, Collector, Measurement, Provenance
 from foretell.datasets.collectors.rows import kernel_rows
 from foretell.datasets.collectors.timing import ClockNs
+from foretell.datasets.kernel import FIELDS
 
 Append = Callable[[pl.DataFrame], object]
 """Takes rows of the kind `kernel` and returns when they are safe, such as `Store.append` of that kind."""
 
 FLUSH_S: Final = 10.0
 """Longest time that a measurement waits to be appended: what a killed process can lose."""
-CASE: Final = ("operator", "m", "n", "k", "dtype")
+CASE: Final = ("operator", *FIELDS, "dtype")
+"""Columns that name a case; null where its operator has no such field."""
 PLACE: Final = ("device", "backend", "backend_version")
 
 C = TypeVar("C", bound=Case)
@@ -78,7 +80,7 @@ def run(
             for case in cases:
                 if elapsed_s() >= budget_s:
                     break
-                if _key(case) in done:
+                if case_key(case) in done:
                     progress = replace(progress, skipped=progress.skipped + 1)
                     continue
                 measurement = collector.measure(case)
@@ -121,9 +123,10 @@ def _batches(append: Append, clock_ns: ClockNs) -> Iterator[Callable[[Measuremen
             flush()
 
 
-def _key(case: Case) -> tuple[object, ...]:
+def case_key(case: Case) -> tuple[object, ...]:
+    """Values of the columns `CASE`."""
     columns = case.columns()
-    return tuple(columns[name] for name in CASE)
+    return tuple(columns.get(name) for name in CASE)
 
 
 def _keys(already: pl.DataFrame | None, provenance: Provenance) -> set[tuple[object, ...]]:

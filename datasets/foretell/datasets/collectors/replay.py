@@ -6,13 +6,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from foretell.datasets.collectors.base import Availability, Energy, Measurement, Provenance, Timing
-from foretell.datasets.collectors.shapes import GemmCase
+from foretell.datasets.collectors.base import Availability, Case, Energy, Measurement, Provenance, Timing
+from foretell.datasets.collectors.campaign import CASE, case_key
 from foretell.datasets.collectors.timing import ClockNs
 from foretell.errors import InputError, UnavailableError
 
 PLACE: Final = ("device", "backend", "backend_version", "origin")
-CASE: Final = ("m", "n", "k", "dtype")
 
 
 class Replay:
@@ -49,7 +48,7 @@ class Replay:
         host = origin.removeprefix("replay:").removeprefix("collector/")
         return Provenance(**place, origin=origin, host=host, driver=None, threads=None, foretell_version="")
 
-    def measure(self, case: GemmCase) -> Measurement:
+    def measure(self, case: Case) -> Measurement:
         """The next recording of the case."""
         provenance = self.provenance()
         recorded = self._next(case)
@@ -65,8 +64,8 @@ class Replay:
             measured_at=recorded["measured_at"],
         )
 
-    def _next(self, case: GemmCase) -> Mapping[str, Any]:
-        key = (case.m, case.n, case.k, case.dtype)
+    def _next(self, case: Case) -> Mapping[str, Any]:
+        key = case_key(case)
         takes = self._recorded.get(key)
         if not takes:
             return _unknown(f"not among the {self._rows.height} recorded rows")

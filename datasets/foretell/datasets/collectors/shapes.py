@@ -1,55 +1,22 @@
-"""Which matrix products to measure: a seeded stream over decades of m, n and k, awkward shapes among them."""
+"""Which shapes to measure: seeded streams over decades of every dimension, awkward ones among them."""
 
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from foretell.datasets.dtypes import DTYPES
-from foretell.datasets.operators.fields import MAX_DIMENSION
-from foretell.errors import InputError, one_of
+from foretell.datasets.collectors.cases import KernelCase, Size
+from foretell.errors import InputError
 
 PATIENCE: Final = 10_000
-"""Draws without a new shape within the bounds after which the stream ends: the bounds leave no more."""
-
-
+"""Draws without a new shape within the bounds after which a stream ends: the bounds leave no more."""
 WIDE: Final = 16
-"""Weights narrower than this are rare: `SKINNY` of the draws of n and k; of m those have a single row."""
+"""Widths below this are rare: `SKINNY` of the draws; of rows those have a single one."""
 SKINNY: Final = 0.08
 
-
-@dataclass(frozen=True, slots=True)
-class GemmCase:
-    """One product C[m, n] = A[m, k] B[k, n]."""
-
-    m: int
-    n: int
-    k: int
-    dtype: str
-
-    def __post_init__(self) -> None:
-        for name in ("m", "n", "k"):
-            if not 1 <= getattr(self, name) <= MAX_DIMENSION:
-                raise InputError(name, getattr(self, name), f"1 to {MAX_DIMENSION}")
-        if self.dtype not in DTYPES:
-            raise InputError("dtype", self.dtype, one_of(DTYPES))
-
-    def columns(self) -> dict[str, object]:
-        """Columns of a kernel row that say what was run."""
-        return {"operator": "gemm", "m": self.m, "n": self.n, "k": self.k, "dtype": self.dtype}
-
-    @property
-    def operations(self) -> int:
-        """Multiplications and additions."""
-        return 2 * self.m * self.n * self.k
-
-    @property
-    def bytes_moved(self) -> float:
-        """Bytes of both inputs and the output, each touched once."""
-        kind = DTYPES[self.dtype]
-        a, b, c = self.m * self.k, self.k * self.n, self.m * self.n
-        return a * kind.a_bytes + b * kind.b_bytes + c * kind.c_bytes
+Draw = Callable[[random.Random, str, int], KernelCase[Any]]
+"""From random numbers, a data type and the largest dimension to a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,73 +24,72 @@ class Bounds:
     """What a case may ask for, so that none takes much longer than the others.
 
     Attributes:
-        max_m: largest m; likewise n and k.
-        max_operations: most operations of a case by data type; types not named may do `operations`.
-        operations: see above.
+        largest: largest dimension.
+        operations: most operations of a case whose data type is not in `max_operations`.
+        max_operations: most operations by data type.
         max_bytes: most bytes of inputs and output together.
-        multiple_of: data types whose n and k must be multiples of a number, and of which.
-        min_m: data types that need a least m, and which.
     """
 
-    max_m: int = 2**13
-    max_n: int = 2**14
-    max_k: int = 2**14
+    largest: int = 2**14
     operations: float = 2e9
     max_operations: Mapping[str, float] = field(default_factory=dict)
     max_bytes: float = 64 * 2**20
-    multiple_of: Mapping[str, int] = field(default_factory=dict)
-    min_m: Mapping[str, int] = field(default_factory=dict)
 
-    def admit(self, case: GemmCase) -> bool:
-        """Whether the case lies within them."""
-        small_enough = case.operations <= self.max_operations.get(case.dtype, self.operations)
-        return small_enough and case.bytes_moved <= self.max_bytes and case.m >= self.min_m.get(case.dtype, 1)
+    def admit(self, dtype: str, size: Size) -> bool:
+        """Whether a case of that size lies within them."""
+        few_enough = size.operations <= self.max_operations.get(dtype, self.operations)
+        return few_enough and size.bytes_moved <= self.max_bytes
 
 
-def gemm_cases(dtypes: Sequence[str], *, seed: int, bounds: Bounds | None = None) -> Iterator[GemmCase]:
+def cases(
+    draw: Draw, size: Callable[[Any], Size], dtypes: Sequence[str], *, seed: int, bounds: Bounds
+) -> Iterator[KernelCase[Any]]:
     """An unlimited stream of cases without duplicates, the data types in turn.
 
     The same seed, data types and bounds give the same stream, so a resumed campaign goes through it again
     and skips what it has. Each data type draws by itself and bounds only leave cases out, so measured bounds
     that come out a little differently change the stream at a few places only. It ends only where the bounds
     leave nothing new.
+
+    Args:
+        draw: one case.
+        size: of the query of a case.
+        dtypes: data types.
+        seed: of the stream.
+        bounds: of the cases.
     """
-    bounds = bounds or Bounds()
     if not dtypes:
         raise InputError("dtypes", dtypes, "at least one data type")
     rngs = {dtype: random.Random(f"{seed} {dtype}") for dtype in dtypes}  # noqa: S311 (no secret)
-    seen: set[GemmCase] = set()
+    seen: set[KernelCase[Any]] = set()
     while True:
         for dtype, rng in rngs.items():
-            case = _draw_new(rng, dtype, bounds, seen)
+            drawn = (draw(rng, dtype, bounds.largest) for _ in range(PATIENCE))
+            fit = (case for case in drawn if bounds.admit(dtype, size(case.query)) and case not in seen)
+            case = next(fit, None)
             if case is None:
                 return
             seen.add(case)
             yield case
 
 
-def _draw_new(rng: random.Random, dtype: str, bounds: Bounds, seen: set[GemmCase]) -> GemmCase | None:
-    multiple = bounds.multiple_of.get(dtype, 1)
-    for _ in range(PATIENCE):
-        m = _dimension(rng, 1, bounds.max_m)
-        n, k = (_round_to(_dimension(rng, WIDE, high), multiple) for high in (bounds.max_n, bounds.max_k))
-        case = GemmCase(m, n, k, dtype)
-        if bounds.admit(case) and case not in seen:
-            return case
-    return None
+def rows(rng: random.Random, largest: int) -> int:
+    """A number of tokens, rows or sequences in [1, largest]."""
+    return dimension(rng, 1, largest)
 
 
-def _dimension(rng: random.Random, low: int, high: int) -> int:
+def width(rng: random.Random, largest: int, multiple: int = 1) -> int:
+    """A width of a layer in [1, largest], a multiple of a number."""
+    return max(multiple, dimension(rng, WIDE, largest) // multiple * multiple)
+
+
+def dimension(rng: random.Random, low: int, high: int) -> int:
     """One dimension in [1, high]: log-uniform in [low, high], then moved nearby in the chosen manner."""
     if rng.random() < SKINNY:
         return round(2 ** rng.uniform(0, math.log2(min(low, high)))) if low > 1 else 1
     size = 2 ** rng.uniform(math.log2(min(low, high)), math.log2(high))
     manner = rng.choices(_MANNERS, weights=_WEIGHTS)[0]
     return min(max(manner(size), 1), high)
-
-
-def _round_to(size: int, multiple: int) -> int:
-    return max(multiple, size // multiple * multiple)
 
 
 def _any(size: float) -> int:

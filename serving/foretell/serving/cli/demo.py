@@ -9,10 +9,10 @@ import click
 from foretell.datasets.collectors.bar import progress_bar
 from foretell.datasets.collectors.base import Measurement
 from foretell.datasets.collectors.campaign import run
+from foretell.datasets.collectors.cases import KernelCase
 from foretell.datasets.collectors.energy import NoEnergy
-from foretell.datasets.collectors.gemm import TorchGemm
-from foretell.datasets.collectors.here import gemm_here
-from foretell.datasets.collectors.shapes import GemmCase, gemm_cases
+from foretell.datasets.collectors.here import collector_here
+from foretell.datasets.collectors.kernels import TorchKernels
 from foretell.datasets.doctor import findings
 from foretell.datasets.store import Store
 from foretell.serving.api import Foretell
@@ -21,6 +21,7 @@ from foretell.serving.cli.train import run_training, show
 
 TARGET = "gemm.latency"
 PICTURE = Path("mlruns/demo.png")
+SHAPE = ("m", "n", "k", "dtype")
 NEW_SHAPES = 5
 NEW_SEED = 1_000_003
 NEXT = """what to try next
@@ -43,7 +44,7 @@ def demo(*, seconds: int) -> None:
         click.echo(f"  {'ok' if finding.ok else '--'}  {finding.name}: {finding.detail}")
 
     _heading(f"measuring matrix products for {seconds} s, on one thread so that a busy machine disturbs less")
-    collector = gemm_here(store, "cpu", threads=1, sensor=NoEnergy("not asked for"))
+    collector = collector_here("gemm", store, "cpu", threads=1, sensor=NoEnergy("not asked for"))
     _measure(collector, store, seconds)
 
     _heading("learning, judged on shapes held out")
@@ -58,8 +59,8 @@ def _heading(text: str) -> None:
     click.secho(f"\n{text}", bold=True)
 
 
-def _measure(collector: TorchGemm, store: Store, seconds: float) -> None:
-    cases = gemm_cases(collector.dtypes(), seed=0, bounds=collector.bounds())
+def _measure(collector: TorchKernels[Any], store: Store, seconds: float) -> None:
+    cases = collector.cases()
     with progress_bar(seconds) as report:
         run(
             collector,
@@ -71,15 +72,15 @@ def _measure(collector: TorchGemm, store: Store, seconds: float) -> None:
         )
 
 
-def _new_shapes(collector: TorchGemm, store: Store) -> list[dict[str, Any]]:
+def _new_shapes(collector: TorchKernels[Any], store: Store) -> list[dict[str, Any]]:
     """Predictions with their intervals, then the measurements, of shapes that are not in the store."""
-    known = set(store.scan("kernel").select("m", "n", "k", "dtype").collect().iter_rows())
-    stream = gemm_cases(collector.dtypes(), seed=NEW_SEED, bounds=collector.bounds())
-    new = (case for case in stream if (case.m, case.n, case.k, case.dtype) not in known)
+    known = set(store.scan("kernel").select(SHAPE).collect().iter_rows())
+    stream = collector.cases(seed=NEW_SEED)
+    new = (case for case in stream if tuple(case.columns()[name] for name in SHAPE) not in known)
     cases = list(itertools.islice(new, NEW_SHAPES))
     place = collector.provenance()
     questions = [
-        {name: case.columns()[name] for name in ("m", "n", "k", "dtype")}
+        {name: case.columns()[name] for name in SHAPE}
         | {"device": place.device, "backend": place.backend, "backend_version": place.backend_version}
         for case in cases
     ]
@@ -90,9 +91,9 @@ def _new_shapes(collector: TorchGemm, store: Store) -> list[dict[str, Any]]:
     ]
 
 
-def _side_by_side(case: GemmCase, quantiles: list[float], measured: Measurement) -> dict[str, Any]:
+def _side_by_side(case: KernelCase[Any], quantiles: list[float], measured: Measurement) -> dict[str, Any]:
     low, middle, high = quantiles
-    row = {"m": case.m, "n": case.n, "k": case.k, "dtype": case.dtype}
+    row: dict[str, Any] = {name: case.columns()[name] for name in SHAPE}
     row |= {"predicted us": middle, "90 % from us": low, "to us": high}
     if measured.timing is None:
         return row | {"measured us": None, "error %": None, "inside": measured.reason}
