@@ -10,7 +10,7 @@ import msgspec
 
 from foretell.errors import InputError
 from foretell.serving.cli.output import print_table
-from foretell.training.bench import PROTOCOLS
+from foretell.training.bench import OPTIONS, PROTOCOLS, Option
 from foretell.training.bench.report import Group, Report, Total
 from foretell.training.targets import TARGETS
 
@@ -79,18 +79,37 @@ def _serving_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _data_command(name: str) -> click.Command:
-    """The command of a protocol that runs on a folder of files."""
+    """The command of a protocol that runs on a folder of files, with the options that it declares."""
 
-    def command(data: Path, json_file: Path | None) -> None:
-        run: Callable[[Path], Report] = resolve_name(PROTOCOLS[name])
-        report = run(data)
+    def command(data: Path, json_file: Path | None, **options: Any) -> None:
+        run: Callable[..., Report] = resolve_name(PROTOCOLS[name])
+        report = run(data, **{option: value for option, value in options.items() if value is not None})
         _write(report, json_file)
         _show(report)
 
     folder = click.Path(path_type=Path, exists=True, file_okay=False)
     data_option = click.option("--data", type=folder, required=True, help="Folder of the data.")
     described = f"Fit and score the protocol {name} on the files in a folder."
-    return click.command(name, help=described)(data_option(json_file_option(command)))
+    whole = click.command(name, help=described)(data_option(json_file_option(command)))
+    whole.params += [_parameter(option, declared) for option, declared in OPTIONS.get(name, {}).items()]
+    return whole
+
+
+def _parameter(name: str, declared: Option) -> click.Option:
+    if declared.type is tuple:
+        return click.Option([f"--{name}"], metavar="NAME,NAME", callback=_names, help=declared.help)
+    return click.Option([f"--{name}"], type=declared.type, help=declared.help)
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names that were given with commas between them."""
+    del ctx
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise InputError(str(parameter.name), value, "names with commas between them")
+    return names
 
 
 for _name in PROTOCOLS:

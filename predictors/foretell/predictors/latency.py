@@ -1,0 +1,229 @@
+"""Time to first token and time per output token of LLM requests: physics, trees on what it misses, quantiles.
+
+The trees learn log(actual / physics), which stays near zero where the load is one that nobody has recorded.
+Rows weigh by 1 / actual, so that the answer is the one with the least expected percentage error.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from foretell.errors import InputError
+from foretell.features.base import Array
+from foretell.features.queueing import Decode, Prefill
+from foretell.features.request import STATE, column, has_history, own_tokens, work_tokens
+from foretell.predictors.native import NativeBooster
+
+LEAST_ROWS: Final = 50
+"""Fewer finished requests than this fit nothing."""
+HELD_OUT: Final = 10
+"""Each tenth row is kept from the trees, and says how far they err."""
+MOST_LOG: Final = 4.0
+"""Most that the trees depart from the physics: a factor of 55."""
+SIZE_BINS: Final = 6
+"""Ranges of the expected time that have a size of error each."""
+LEAST_SIZE: Final = 0.01
+"""Errors under 1 % are the clock's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyOptions:
+    """Options of the trees.
+
+    Attributes:
+        trees: boosting iterations.
+        leaves: leaves of a tree.
+        learning_rate: shrinkage of each tree.
+        min_rows: least number of rows in a leaf.
+    """
+
+    trees: int
+    leaves: int
+    learning_rate: float
+    min_rows: int
+
+    def for_rows(self, rows: int) -> Self:
+        """No more leaves than the rows can fill."""
+        return replace(self, leaves=max(4, min(self.leaves, rows // 40)))
+
+
+TTFT_OPTIONS: Final = LatencyOptions(trees=200, leaves=63, learning_rate=0.06, min_rows=20)
+TPOT_OPTIONS: Final = LatencyOptions(trees=150, leaves=7, learning_rate=0.05, min_rows=80)
+OPTIONS: Final = {"ttft": TTFT_OPTIONS, "tpot": TPOT_OPTIONS}
+
+
+class SavedLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of a model but its boosters' handle.
+
+    Attributes:
+        target: ``ttft`` or ``tpot``.
+        history: whether its rows know what happened before them at their server.
+        prefill: physics of the first token.
+        decode: physics of the following ones; null for ``ttft``.
+        booster: LightGBM's text.
+        edges: expected seconds between the ranges of `sizes`.
+        sizes: mean absolute error of log(actual) in each range.
+        residuals: of rows held out, as multiples of their size.
+        rows: finished requests that it learnt from.
+    """
+
+    target: str
+    history: bool
+    prefill: Prefill
+    decode: Decode | None
+    booster: str
+    edges: tuple[float, ...]
+    sizes: tuple[float, ...]
+    residuals: tuple[float, ...]
+    rows: int
+
+
+class LatencyModel:
+    """A fitted model of one target; immutable, and safe to ask from several threads.
+
+    Args:
+        saved: what it is made of.
+    """
+
+    def __init__(self, saved: SavedLatency) -> None:
+        self.saved = saved
+        self._booster = NativeBooster(saved.booster)
+        self._edges = np.asarray(saved.edges)
+        self._log_sizes = np.asarray(saved.sizes)
+
+    @classmethod
+    def fit(
+        cls,
+        target: str,
+        state: Array,
+        seconds: Array,
+        *,
+        seed: int = 0,
+        held_out: npt.NDArray[np.bool_] | None = None,
+    ) -> "LatencyModel":
+        """Learn from finished requests.
+
+        Args:
+            target: ``ttft`` or ``tpot``.
+            state: shape (rows, columns), see `foretell.features.request.state_of`.
+            seconds: what came of them, shape (rows,), positive.
+            seed: of the trees.
+            held_out: which rows to keep from the trees, shape (rows,), boolean; by default each tenth.
+
+        Raises:
+            InputError: too few rows, or times that are not positive and finite.
+        """
+        if len(seconds) < LEAST_ROWS:
+            raise InputError("rows", len(seconds), f"at least {LEAST_ROWS} finished requests")
+        if not (np.isfinite(seconds) & (seconds > 0)).all():
+            raise InputError(f"{target}_s", "", "positive finite times")
+        kept = (np.arange(len(seconds)) % HELD_OUT == HELD_OUT // 2) if held_out is None else held_out
+        learnt = ~kept
+        prefill = Prefill.fit(state[learnt], seconds[learnt]) if target == "ttft" else UNKNOWN
+        decode = Decode.fit(state[learnt], seconds[learnt]) if target == "tpot" else None
+        features, expected = encode(state, prefill, decode)
+        z = np.log(seconds / expected)
+        text = _boosted(OPTIONS[target], features[learnt], z[learnt], seed)
+        saved = SavedLatency(
+            target, has_history(state), prefill, decode, text, (), (1.0,), (0.0,), int(learnt.sum())
+        )
+        return _calibrated(saved, features[kept], expected[kept], z[kept])
+
+    def expect(self, state: Array) -> tuple[Array, Array]:
+        """Seconds, and the size of error of their logarithm, each of shape (rows,)."""
+        features, expected = encode(state, self.saved.prefill, self.saved.decode)
+        z = np.clip(self._booster.predict(features), -MOST_LOG, MOST_LOG)
+        return expected * np.exp(z), self._log_sizes[self._edges.searchsorted(expected)]
+
+    def residuals(self, state: Array, seconds: Array) -> Array:
+        """How far outcomes lie from what was expected, as multiples of the size of error; shape (rows,)."""
+        expected, size = self.expect(state)
+        return np.log(seconds / expected) / size
+
+
+UNKNOWN: Final = Prefill(0, (0.0,) * 7)
+
+
+def encode(state: Array, prefill: Prefill, decode: Decode | None) -> tuple[Array, Array]:
+    """Features of shape (rows, features) and the physics' seconds, shape (rows,)."""
+    if decode is None:
+        return _ttft_features(state, prefill)
+    return _tpot_features(state, decode)
+
+
+def _ttft_features(state: Array, prefill: Prefill) -> tuple[Array, Array]:
+    expected, iterations = prefill.expect(state)
+    work, own = work_tokens(state), own_tokens(state)
+    room = np.maximum(prefill.budget - column(state, "decoding"), 1.0)
+    each = expected / iterations
+    given = [
+        work,
+        own,
+        *(column(state, name) for name in STATE if name != "generated_tokens"),
+        iterations,
+        iterations - work / room,
+        expected,
+        each,
+    ]
+    if has_history(state):
+        since, gap = column(state, "since_event_s"), column(state, "since_arrival_s")
+        served = column(state, "served_tokens") / room
+        # Where in its current iteration the server is: a request waits for the rest of it.
+        given += [since, gap, served, np.minimum(since, gap) / each, np.modf(since / each)[0]]
+        given += [gap - served * each]
+    return np.stack(given, axis=1), expected
+
+
+def _tpot_features(state: Array, decode: Decode) -> tuple[Array, Array]:
+    expected = decode.expect(state)
+    given = [work_tokens(state), own_tokens(state), *(column(state, name) for name in STATE), expected]
+    return np.stack(given, axis=1), expected
+
+
+def _boosted(options: LatencyOptions, features: Array, z: Array, seed: int) -> str:
+    import lightgbm  # noqa: PLC0415  (a second of processor time that only training needs)
+
+    own = options.for_rows(len(z))
+    parameters = {
+        "objective": "l1",
+        "num_leaves": own.leaves,
+        "learning_rate": own.learning_rate,
+        "min_data_in_leaf": min(own.min_rows, max(5, len(z) // 20)),
+        "feature_fraction": 0.7,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbose": -1,
+    }
+    weight = np.exp(-np.clip(z, -MOST_LOG, MOST_LOG))
+    booster = lightgbm.train(parameters, lightgbm.Dataset(features, z, weight=weight), own.trees)
+    text: str = booster.model_to_string(importance_type="gain")
+    return text
+
+
+def _calibrated(saved: SavedLatency, features: Array, expected: Array, z: Array) -> LatencyModel:
+    """With sizes of error by the expected time, and the residuals of rows held out."""
+    error = z - np.clip(NativeBooster(saved.booster).predict(features), -MOST_LOG, MOST_LOG)
+    bins = min(SIZE_BINS, max(1, len(z) // 40))
+    edges = np.unique(np.quantile(expected, np.arange(1, bins) / bins))
+    where = edges.searchsorted(expected)
+    overall = max(float(np.abs(error).mean()), LEAST_SIZE)
+    sizes = [
+        max(float(np.abs(error[where == bin_]).mean()), LEAST_SIZE) if (where == bin_).any() else overall
+        for bin_ in range(len(edges) + 1)
+    ]
+    residuals = error / np.asarray(sizes)[where]
+    return LatencyModel(
+        msgspec.structs.replace(
+            saved,
+            edges=tuple(edges.tolist()),
+            sizes=tuple(sizes),
+            residuals=tuple(residuals[-1000:].tolist()),
+        )
+    )
