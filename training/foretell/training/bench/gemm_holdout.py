@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from foretell.datasets.kernel import TABLE
+from foretell.datasets.sources.aic_forms import SHAPE
 from foretell.datasets.sources.aiconfigurator import ONE_FILE, Aiconfigurator
 from foretell.training.bench.holdout import (
     SEED,
@@ -25,7 +26,7 @@ from foretell.training.bench.holdout import (
 )
 from foretell.training.bench.report import Group, Report, report
 from foretell.training.splits import Split, hold_out
-from foretell.training.targets import SHAPE, find
+from foretell.training.targets import find
 
 TARGET: Final = "gemm.latency"
 PEER_FILE: Final = "peer_aic_gemm_holdout.parquet"
