@@ -1,5 +1,6 @@
 """foretell: how long it will take, before it runs, with an honest interval."""
 
+from importlib import import_module
 from pkgutil import extend_path
 from typing import TYPE_CHECKING
 
@@ -7,14 +8,14 @@ __path__ = extend_path(__path__, __name__)
 
 if TYPE_CHECKING:
     from foretell.serving.api import Foretell as Foretell
+    from foretell.serving.forward import Forward as Forward
 
-__all__ = ["Foretell"]
+__all__ = ["Foretell", "Forward"]
+_MODULES = {"Foretell": "foretell.serving.api", "Forward": "foretell.serving.forward"}
 
 
 def __getattr__(name: str) -> object:
     """Public names on first use, so that every sub-module starts without the weight of the others."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from foretell.serving import api  # noqa: PLC0415
-
-    return getattr(api, name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -25,14 +25,15 @@ READERS: Final[dict[str, Callable[[IO[bytes]], pl.DataFrame]]] = {
     ".jsonl": lambda file: pl.read_ndjson(file, infer_schema_length=None),
     ".ndjson": lambda file: pl.read_ndjson(file, infer_schema_length=None),
 }
+FORWARD: Final = "forward"
 
 
 class Targets(click.Group):
     """One command per target, whose options are the fields of its query."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the targets."""
-        return sorted(TARGETS)
+        """Names of the targets, and of what is made up of several."""
+        return [*sorted(TARGETS), FORWARD]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of one target.
@@ -40,6 +41,10 @@ class Targets(click.Group):
         Raises:
             InputError: there is no such target.
         """
+        if cmd_name == FORWARD:
+            from foretell.serving.cli.forward import forward  # noqa: PLC0415  (only this one needs all targets)
+
+            return forward
         find(cmd_name)
         return _command(cmd_name)
 
