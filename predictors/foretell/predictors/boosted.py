@@ -6,7 +6,9 @@ from typing import Final, Self
 
 from foretell.errors import ArtefactError
 from foretell.features.base import Array
+from foretell.predictors.ensemble import Ensemble
 from foretell.predictors.native import NativeBooster
+from foretell.predictors.packed import BITS, PackedTrees
 
 SUFFIX: Final = ".lgb.txt"
 MANY_ROWS: Final = 5_000
@@ -23,6 +25,7 @@ class BoostedOptions:
         learning_rate: shrinkage of each tree.
         min_rows: least number of rows in a leaf.
         bins: histogram bins of a feature.
+        depth: most splits above a leaf; -1 sets no limit.
         objective: ``l1`` learns the median of z, which is the median of the label; ``l2`` its mean.
     """
 
@@ -31,6 +34,7 @@ class BoostedOptions:
     learning_rate: float = 0.05
     min_rows: int = 5
     bins: int = 511
+    depth: int = -1
     objective: str = "l1"
 
     @classmethod
@@ -38,11 +42,11 @@ class BoostedOptions:
         """A booster no larger than the data can fill: a small one also answers ten times faster."""
         if rows >= MANY_ROWS:
             return cls()
-        return cls(trees=150, leaves=max(4, min(15, rows // 20)), learning_rate=0.1)
+        return cls(trees=150, leaves=max(4, min(15, rows // 30)), learning_rate=0.1, depth=BITS)
 
 
 class Boosted:
-    """A booster trained by LightGBM and answered through its C interface.
+    """A booster trained by LightGBM and answered through its C interface, or `PackedTrees` where it is small.
 
     Args:
         options: null chooses them by the number of rows.
@@ -63,6 +67,7 @@ class Boosted:
             "learning_rate": options.learning_rate,
             "min_data_in_leaf": options.min_rows,
             "max_bin": options.bins,
+            "max_depth": options.depth,
             "feature_fraction": 0.6,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
@@ -74,13 +79,11 @@ class Boosted:
             "verbose": -1,
         }
         booster = lightgbm.train(parameters, lightgbm.Dataset(features, z), options.trees)
-        self._text = booster.model_to_string(importance_type="gain")
-        self._native = NativeBooster(self._text)
-        return self
+        return self._read(booster.model_to_string(importance_type="gain"))
 
     def predict(self, features: Array) -> Array:
         """Z of shape (rows,)."""
-        return self._native.predict(features)
+        return (self._packed or self._native).predict(features)
 
     def predict_one(self, features: list[float]) -> float:
         """`predict` for one row."""
@@ -98,6 +101,11 @@ class Boosted:
             text = path.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise ArtefactError(f"{path}: {error}") from error
-        loaded = cls()
-        loaded._text, loaded._native = text, NativeBooster(text)
-        return loaded
+        return cls()._read(text)
+
+    def _read(self, text: str) -> Self:
+        ensemble = Ensemble.parse(text)
+        self._text = text
+        self._native = NativeBooster(ensemble)
+        self._packed = PackedTrees.of(ensemble.trees)
+        return self

@@ -6,7 +6,6 @@ https://lightgbm.readthedocs.io/en/latest/C-API.html.
 """
 
 import ctypes
-import re
 import struct
 import sys
 import threading
@@ -20,6 +19,7 @@ import numpy as np
 
 from foretell.errors import ArtefactError, UnavailableError
 from foretell.features.base import Array
+from foretell.predictors.ensemble import Ensemble
 
 FLOAT64: Final = 1
 NORMAL: Final = 0
@@ -47,26 +47,22 @@ class NativeBooster:
     """A trained LightGBM model that only predicts.
 
     Args:
-        text: the model in LightGBM's text format.
+        ensemble: its text, checked.
 
     Raises:
         ArtefactError: a text that LightGBM cannot read.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, ensemble: Ensemble) -> None:
         self._c = _library()
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
-        if not _is_whole(text):
-            raise ArtefactError("not a LightGBM model, or not all of it")
         if self._c.LGBM_BoosterLoadModelFromString(
-            text.encode(), ctypes.byref(iterations), ctypes.byref(self._handle)
+            ensemble.text.encode(), ctypes.byref(iterations), ctypes.byref(self._handle)
         ):
             raise ArtefactError(f"not a LightGBM model: {self._error()}")
         weakref.finalize(self, self._c.LGBM_BoosterFree, self._handle)
-        width = ctypes.c_int()
-        self._check(self._c.LGBM_BoosterGetNumFeature(self._handle, ctypes.byref(width)))
-        self.width = width.value
+        self.width = ensemble.width
         self._local = threading.local()
 
     def predict(self, features: Array) -> Array:
@@ -108,13 +104,6 @@ class NativeBooster:
 
     def _error(self) -> str:
         return str(self._c.LGBM_GetLastError().decode())
-
-
-def _is_whole(text: str) -> bool:
-    """Whether the trees are all there; LightGBM may end the process over a text that breaks off in one."""
-    sizes = re.search(r"^tree_sizes=([\d ]+)$", text, re.MULTILINE)
-    length = text.find("end of trees\n") - text.find("Tree=0\n")
-    return sizes is not None and length == sum(map(int, sizes[1].split()))
 
 
 class _Row:

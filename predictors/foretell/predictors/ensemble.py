@@ -1,0 +1,151 @@
+"""The trees of a LightGBM model, read from its text format and checked.
+
+LightGBM trusts its files: an index out of range reads or writes past its memory, a cycle never ends. So a
+text is read here first, by the same rules as LightGBM's (trees are found by their sizes in the header), and
+anything that its regressions on numbers do not hold is refused.
+"""
+
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final, NamedTuple, Self
+
+from foretell.errors import ArtefactError
+
+HEADER: Final = {
+    "num_class": "1",
+    "num_tree_per_iteration": "1",
+    # Others turn one response into several, for which nobody made room.
+    "objective": "regression|regression_l1",
+    "max_feature_idx": r"\d{1,6}",
+    "tree_sizes": r"\d{1,12}( \d{1,12})*",
+}
+"""Lines that the header must have, and what they may say."""
+END: Final = "end of trees\n"
+LINE: Final = re.compile(r"([a-z_]+)=([-+.\w ]*)")
+INTEGERS: Final = re.compile(r"-?\d{1,9}( -?\d{1,9})*")
+NUMERICAL: Final = frozenset({0, 2, 4, 6, 8, 10})
+"""LightGBM's `decision_type` of splits on numbers; odd ones are on categories."""
+ALWAYS_NUMBERS: Final = frozenset({0, 2, 8, 10})
+"""Those that take no finite value for a missing one."""
+
+
+class Tree(NamedTuple):
+    """One tree; node 0 is the root, and a child below zero is the leaf ~child.
+
+    Attributes:
+        features: column that each node compares.
+        thresholds: a value up to it goes to the left.
+        left: child of each node.
+        right: likewise.
+        leaves: response of each leaf.
+        decisions: LightGBM's `decision_type` of each node.
+    """
+
+    features: list[int]
+    thresholds: list[float]
+    left: list[int]
+    right: list[int]
+    leaves: list[float]
+    decisions: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """A model of LightGBM that is safe to hand to it.
+
+    Attributes:
+        text: as LightGBM wrote it.
+        width: number of features.
+        trees: their responses add up.
+    """
+
+    text: str
+    width: int
+    trees: list[Tree]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read LightGBM's text format.
+
+        Raises:
+            ArtefactError: a text that breaks off, or says what could lead LightGBM astray.
+        """
+        start, end = text.find("Tree=0\n"), text.find(END)
+        if not text.isascii() or "\0" in text or "\r" in text or not text.startswith("tree\n") or start < 0:
+            raise _refusal("no text of its own")
+        header = _header(text[:start])
+        width = int(header["max_feature_idx"]) + 1
+        sizes = [int(size) for size in header["tree_sizes"].split(" ")]
+        if sum(sizes) != end - start:
+            raise _refusal("not all of it")
+        trees = []
+        for number, size in enumerate(sizes):
+            trees.append(_tree(text[start : start + size], number, width))
+            start += size
+        return cls(text, width, trees)
+
+
+def _refusal(why: str) -> ArtefactError:
+    return ArtefactError(f"not a LightGBM model that can be used: {why}")
+
+
+def _header(text: str) -> dict[str, str]:
+    pairs = [line.partition("=")[::2] for line in text.split("\n")]
+    names = [name for name, _ in pairs if name]
+    header = dict(pairs)
+    if len(set(names)) < len(names):
+        raise _refusal("a header that says something twice")
+    for name, pattern in HEADER.items():
+        if not re.fullmatch(pattern, header.get(name, "")):
+            raise _refusal(f"{name}={header.get(name, '')!r}")
+    return header
+
+
+def _tree(block: str, number: int, width: int) -> Tree:
+    lines = block.rstrip("\n").split("\n")
+    found = [LINE.fullmatch(line) for line in lines[1:]]
+    fields = {match[1]: match[2] for match in found if match}
+    if lines[0] != f"Tree={number}" or len(fields) < len(found) or not block.endswith("\n"):
+        raise _refusal(f"tree {number} breaks off or says something twice")
+    try:
+        return _checked(fields, width)
+    except (KeyError, ValueError) as error:
+        raise _refusal(f"tree {number}: {error}") from error
+
+
+def _checked(fields: dict[str, str], width: int) -> Tree:
+    """The tree of some fields.
+
+    Raises:
+        KeyError: a field is missing.
+        ValueError: one does not fit.
+    """
+    (count,) = _integers(fields["num_leaves"])
+    nodes = count - 1
+    if count < 1 or fields["num_cat"] != "0" or fields.get("is_linear", "0") != "0":
+        raise ValueError("not a tree of constants over splits on numbers")
+    leaves = [float(word) for word in fields["leaf_value"].split(" ")]
+    if len(leaves) != count or not all(map(isfinite, leaves)):
+        raise ValueError(f"expected {count} finite responses")
+    if not nodes:
+        return Tree([], [], [], [], leaves, [])
+    features, left, right, decisions = (
+        _integers(fields[name]) for name in ("split_feature", "left_child", "right_child", "decision_type")
+    )
+    thresholds = [float(word) for word in fields["threshold"].split(" ")]
+    if not len(features) == len(thresholds) == len(decisions) == len(left) == len(right) == nodes:
+        raise ValueError(f"expected {nodes} splits")
+    if not NUMERICAL.issuperset(decisions) or not 0 <= min(features) <= max(features) < width:
+        raise ValueError(f"a split on a category or a feature beyond {width}")
+    # Every node but the root is the child of an earlier one, and every leaf of one.
+    later = all(child < 0 or child > node for side in (left, right) for node, child in enumerate(side))
+    if not later or sorted(left + right) != [*range(-count, 0), *range(1, nodes)]:
+        raise ValueError("children that make no tree")
+    return Tree(features, thresholds, left, right, leaves, decisions)
+
+
+def _integers(words: str) -> list[int]:
+    if not INTEGERS.fullmatch(words):
+        raise ValueError(f"expected integers, got {words[:40]!r}")
+    return [int(word) for word in words.split(" ")]
