@@ -15,7 +15,7 @@ from foretell.features.gemm import GemmEncoder
 from foretell.predictors import load
 from foretell.predictors.families import FAMILIES
 
-LEARNS = ("forest", "lightgbm")
+LEARNS = ("blend", "forest", "lightgbm")
 """Families that can follow what they are shown; the roofline is one constant."""
 SEEN_M = (1, 1024)
 """Range of m in the training rows."""

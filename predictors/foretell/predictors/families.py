@@ -4,6 +4,7 @@ from typing import Final
 
 FAMILIES: Final = {
     "lightgbm": "foretell.predictors.boosted:Boosted",
+    "blend": "foretell.predictors.blend:Blend",
     "forest": "foretell.predictors.forest:Forest",
     "roofline": "foretell.predictors.roofline:Roofline",
 }
