@@ -13,6 +13,7 @@ import pytest
 from foretell.datasets import commit as commit_module
 from foretell.datasets.kernel import Kernel
 from foretell.datasets.store import KINDS, Store, default_root
+from foretell.datasets.validate import validate
 from foretell.errors import ArtefactError, InputError, UnavailableError
 
 
@@ -289,3 +290,16 @@ def test_equal_batches_are_two_unless_asked_for_once(store):
     assert ms(store.scan("kernel")) == [1, 1, 2, 2]
     assert store.append("kernel", kernels(1, 2), once=True).accepted == 0
     assert ms(store.scan("kernel")) == [1, 1, 2, 2]
+
+
+def test_rows_of_a_schema_with_fewer_columns_are_still_read(store, monkeypatch):
+    """The nullable columns that a schema gains are null in the batches written before."""
+    store.append("kernel", kernels(1, 2))
+    old = validate(kernels(3), Kernel)[0].select(kernels().columns)
+    with monkeypatch.context() as patch:
+        patch.setattr("foretell.datasets.store.validate", lambda rows, _: (rows, rows.clear()))
+        store.append("kernel", old)
+    rows = store.scan("kernel").collect()
+    assert rows.schema == Kernel.create_empty().schema
+    assert sorted(rows["m"]) == [1, 2, 3]
+    assert rows.filter(m=3)["batch"].to_list() == [None]

@@ -26,7 +26,8 @@ NAMES: Final = (
     "log_operations", "log_bytes",
     "log_intensity", "log_floor_us", "log_compute_over_memory", "log_tp", "log_ep", "log_local",
     "log_active", "log_active_over_local", "log_assignments", "log_inner", "log_weights",
-    "log_weights_over_cache", "log_values_over_cache", "log_expert_bytes", "log_held",
+    "log_weights_over_cache", "log_sums_over_cache", "log_expert_bytes", "log_held",
+    "log_sum_us", "log_sum_share",
     *(f"{name}_{product}_{rows}x{columns}" for product in ("up", "down") for rows, columns in TILES
       for name in WAVE_NAMES),
     *(f"row_fill_{rows}" for rows in ROW_TILES),
@@ -39,15 +40,13 @@ class Load(NamedTuple):
     """What the busiest GPU has to do, where choices are dealt to the GPUs and their experts in turn.
 
     Attributes:
-        assignments: pairs of a token and one of its experts.
-        tokens: tokens with an expert here.
+        assignments: pairs of a token and one of its experts that lives here.
         local: experts that live here.
         active: those of them that get a token.
         inner: channels between up and down that live here.
     """
 
     assignments: Any
-    tokens: Any
     local: Any
     active: Any
     inner: Any
@@ -64,8 +63,27 @@ class Load(NamedTuple):
 def load(query: Any, ops: Operations) -> Load:
     """The load of a query."""
     assignments, local = ops.ceil(query.tokens * query.top_k / query.ep), query.experts // query.ep
-    active, tokens = ops.least(local, assignments), ops.least(query.tokens, assignments)
-    return Load(assignments, tokens, local, active, query.inter // query.tp)
+    return Load(assignments, local, ops.least(local, assignments), query.inter // query.tp)
+
+
+class Values(NamedTuple):
+    """Elements of the activations; every GPU gets all tokens and keeps a row for each of their choices.
+
+    Attributes:
+        read: of the tokens.
+        results: of all choices, written by the products and read to be summed.
+        sums: of the tokens, written at the end.
+    """
+
+    read: Any
+    results: Any
+    sums: Any
+
+
+def values(query: Any) -> Values:
+    """The activations of a query."""
+    tokens = 1.0 * query.tokens * query.hidden
+    return Values(tokens, tokens * query.top_k, tokens)
 
 
 class MoeEncoder(KernelEncoder):
@@ -90,10 +108,13 @@ class MoeEncoder(KernelEncoder):
         share, inner = here.assignments / here.active, here.inner
         expert_bytes = 3.0 * hidden * inner * machine.b_bytes
         weight_bytes = machine.b_bytes * here.weights(hidden)
-        value_bytes = here.tokens * hidden * (machine.a_bytes + machine.c_bytes)
-        held = expert_bytes * here.local + value_bytes + here.assignments * 3.0 * inner * machine.c_bytes
-        operations, moved = here.operations(hidden), weight_bytes + value_bytes
-        least_us = floor_us(operations, moved, machine, ops)
+        read, results, sums = values(q)
+        sum_bytes = machine.c_bytes * (2.0 * results + sums)
+        held = expert_bytes * here.local + machine.a_bytes * read + machine.c_bytes * (results + sums)
+        operations, moved = here.operations(hidden), weight_bytes + machine.a_bytes * read
+        # The sum over a token's experts waits for the products.
+        sum_us = 1e6 * sum_bytes / machine.bandwidth
+        least_us = floor_us(operations, moved, machine, ops) + sum_us
         log_operations, log_bytes = log2(operations), log2(moved)
         log_memory, log_compute = log_bytes - machine.log_bandwidth, log_operations - machine.log_peak
         log_local, log_active, log_weights = log2(here.local), log2(here.active), log2(weight_bytes)
@@ -102,8 +123,8 @@ class MoeEncoder(KernelEncoder):
             log_operations, log_bytes,
             log_operations - log_bytes, log2(least_us), log_compute - log_memory, log2(q.tp), log2(q.ep),
             log_local, log_active, log_active - log_local, log2(here.assignments), log2(inner), log_weights,
-            log_weights - machine.log_cache, log2(value_bytes) - machine.log_cache, log2(expert_bytes),
-            log2(held),
+            log_weights - machine.log_cache, log2(sum_bytes) - machine.log_cache, log2(expert_bytes),
+            log2(held), log2(sum_us), log2(sum_us / least_us),
         ]  # fmt: skip
         for columns in (2 * inner, hidden):
             tiles = (here.active * ceil(share / rows) * ceil(columns / wide) for rows, wide in TILES)

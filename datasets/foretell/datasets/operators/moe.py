@@ -1,6 +1,6 @@
 """Fused layers of a mixture of experts."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -10,6 +10,10 @@ BALANCED = "balanced"
 POWER_LAW = "power_law_"
 Distribution = Annotated[str, msgspec.Meta(pattern=r"^(balanced|power_law_[0-9]{1,3}(\.[0-9]{1,6})?)$")]
 """How tokens spread over experts: evenly, or by a power law with that exponent."""
+
+
+def _ends_plain(text: Any) -> Any:
+    return not text.endswith("\n") if isinstance(text, str) else ~text.str.ends_with("\n")
 
 
 class MoeQuery(Checked, frozen=True):
@@ -22,6 +26,8 @@ class MoeQuery(Checked, frozen=True):
         Check("top_k", lambda q: q.top_k <= q.experts, "no more than the experts"),
         Check("ep", lambda q: q.experts % q.ep == 0, "a divisor of the experts"),
         Check("tp", lambda q: q.inter % q.tp == 0, "a divisor of inter"),
+        # To some engines the end of a pattern is before a last line break, to others after it.
+        Check("distribution", lambda q: _ends_plain(q.distribution), "a text without a line break"),
     )
     table: ClassVar[tuple[str, ...]] = ("distribution",)
     site: ClassVar[tuple[str, ...]] = ("experts", "top_k", "hidden", "inter")
