@@ -32,6 +32,7 @@ from foretell.errors import ArtefactError, InputError, one_of
 KINDS: Final = {
     "device": "foretell.datasets.device:Device",
     "kernel": "foretell.datasets.kernel:Kernel",
+    "request": "foretell.datasets.request:Request",
 }
 """Kinds of rows: name to ``module:Schema``. The module also says the `VERSION` of its schema."""
 

@@ -51,9 +51,9 @@ class Learner:
         """Take finished requests, oldest first."""
         self.window.add(state, ttft_s, tpot_s)
 
-    def refit(self) -> list[Refit]:
-        """Fit what has enough rows; `models` then holds what answers."""
-        rows = self.window.rows()
+    def refit(self, rows: Finished | None = None) -> list[Refit]:
+        """Fit what has enough rows, by default those of the window; `models` then holds what answers."""
+        rows = rows or self.window.rows()
         return [refit for target in TARGETS if (refit := self._refit(target, rows)) is not None]
 
     def _refit(self, target: str, rows: Finished) -> Refit | None:

@@ -1,0 +1,1 @@
+"""The llm-d latency-predictor protocol: predictions for a router, learning online from finished requests."""
