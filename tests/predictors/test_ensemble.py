@@ -13,11 +13,9 @@ from foretell.predictors.ensemble import END, Ensemble
 def train(**options):
     features = np.random.default_rng(0).normal(size=(300, 4))
     labels = options.pop("labels", features @ np.arange(4))
+    features[:, 0] = np.arange(300) % 3
+    data = lightgbm.Dataset(features, labels, categorical_feature=options.pop("categories", "auto"))
     parameters = {"verbose": -1, "num_leaves": 6, "num_threads": 1, **options}
-    categories = options.get("categorical_feature", "auto")
-    if categories != "auto":
-        features[:, 0] = np.arange(300) % 3
-    data = lightgbm.Dataset(features, labels, categorical_feature=categories)
     return lightgbm.train(parameters, data, 5)
 
 
@@ -138,8 +136,37 @@ def test_a_text_that_breaks_off_is_refused(text, share):
         Ensemble.parse(text[: int(share * text.index(END))])
 
 
-@pytest.mark.parametrize("options", [{"objective": "binary"}, {"linear_tree": True}])
+@pytest.mark.parametrize("options", [{"objective": "binary"}, {"categories": [0]}])
 def test_models_of_another_kind_are_refused(options):
-    labels = np.arange(300) % 2.0
+    labels = np.arange(300) % 3 // 2.0
     with pytest.raises(ArtefactError, match="not a LightGBM model"):
         Ensemble.parse(train(labels=labels, **options).model_to_string())
+
+
+@pytest.fixture(scope="module")
+def sloped():
+    return train(linear_tree=True).model_to_string()
+
+
+def test_slopes_are_read(sloped):
+    assert all(tree.sloped for tree in Ensemble.parse(sloped).trees)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda block: re.sub(r"^(leaf_features=.*)\d ", r"\g<1>9 ", block, flags=re.MULTILINE),
+        lambda block: re.sub(r"^(leaf_features=)\d ", r"\1", block, flags=re.MULTILINE),
+        lambda block: re.sub(r"^(leaf_features=\d )", r"\1 ", block, flags=re.MULTILINE),
+        lambda block: re.sub(r"^(leaf_coeff=\S+ )", r"\g<1>1.5 ", block, flags=re.MULTILINE),
+        lambda block: re.sub(r"^(leaf_coeff=)\S+ ", r"\g<1>inf ", block, flags=re.MULTILINE),
+        lambda block: re.sub(r"^(num_features=)\d", r"\g<1>9", block, flags=re.MULTILINE),
+        lambda block: re.sub(r"^(num_features=)\d", r"\g<1>-1", block, flags=re.MULTILINE),
+        field("leaf_const", "1 2"),
+    ],
+)
+def test_slopes_that_do_not_fit_are_refused(sloped, change):
+    changed = crafted(sloped, change)
+    assert changed != sloped
+    with pytest.raises(ArtefactError, match="not a LightGBM model"):
+        Ensemble.parse(changed)

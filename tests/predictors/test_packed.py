@@ -44,8 +44,8 @@ def test_values_on_and_around_every_threshold_take_the_same_side():
 
 
 def test_trees_without_splits_add_their_constant():
-    stump = Tree([0], [0.5], [-1], [-2], [1.0, 2.0], [2])
-    constant = Tree([], [], [], [], [10.0], [])
+    stump = Tree([0], [0.5], [-1], [-2], [1.0, 2.0], [2], False)
+    constant = Tree([], [], [], [], [10.0], [], False)
     packed = PackedTrees.of([constant, stump, constant])
     assert packed.predict(np.array([[0.5], [0.6]])).tolist() == [21.0, 22.0]
 
@@ -56,8 +56,9 @@ def test_trees_without_splits_add_their_constant():
         {"leaves": MAX_LEAVES + 1, "max_depth": BITS},
         {"leaves": MAX_LEAVES, "min_data_in_leaf": 1, "trees": 60},
         {"leaves": 8, "zero_as_missing": True},
+        {"leaves": 8, "linear_tree": True},
     ],
-    ids=["large", "deep", "zero is missing"],
+    ids=["large", "deep", "zero is missing", "sloped"],
 )
 def test_ensembles_of_another_kind_are_left_to_lightgbm(options):
     ensemble, _ = booster(**options)

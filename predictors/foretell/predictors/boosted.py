@@ -26,7 +26,9 @@ class BoostedOptions:
         min_rows: least number of rows in a leaf.
         bins: histogram bins of a feature.
         depth: most splits above a leaf; -1 sets no limit.
+        slopes: whether leaves hold a linear model of the features above them instead of a constant.
         objective: ``l1`` learns the median of z, which is the median of the label; ``l2`` its mean.
+        ridge: penalty on the linear models of leaves.
     """
 
     trees: int = 600
@@ -36,6 +38,8 @@ class BoostedOptions:
     bins: int = 511
     depth: int = -1
     objective: str = "l1"
+    slopes: bool = False
+    ridge: float = 0.0
 
     @classmethod
     def for_rows(cls, rows: int) -> Self:
@@ -68,6 +72,8 @@ class Boosted:
             "min_data_in_leaf": options.min_rows,
             "max_bin": options.bins,
             "max_depth": options.depth,
+            "linear_tree": options.slopes,
+            "linear_lambda": options.ridge,
             "feature_fraction": 0.6,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,

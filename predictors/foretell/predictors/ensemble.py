@@ -40,6 +40,7 @@ class Tree(NamedTuple):
         right: likewise.
         leaves: response of each leaf.
         decisions: LightGBM's `decision_type` of each node.
+        sloped: whether responses of leaves are linear in features instead.
     """
 
     features: list[int]
@@ -48,6 +49,7 @@ class Tree(NamedTuple):
     right: list[int]
     leaves: list[float]
     decisions: list[int]
+    sloped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +125,14 @@ def _checked(fields: dict[str, str], width: int) -> Tree:
     """
     (count,) = _integers(fields["num_leaves"])
     nodes = count - 1
-    if count < 1 or fields["num_cat"] != "0" or fields.get("is_linear", "0") != "0":
-        raise ValueError("not a tree of constants over splits on numbers")
-    leaves = [float(word) for word in fields["leaf_value"].split(" ")]
-    if len(leaves) != count or not all(map(isfinite, leaves)):
-        raise ValueError(f"expected {count} finite responses")
+    if count < 1 or fields["num_cat"] != "0":
+        raise ValueError("not a tree of splits on numbers")
+    leaves = _reals(fields["leaf_value"].split(" "), count)
+    sloped = fields.get("is_linear", "0") != "0"
+    if sloped:
+        _check_slopes(fields, count, width)
     if not nodes:
-        return Tree([], [], [], [], leaves, [])
+        return Tree([], [], [], [], leaves, [], sloped)
     features, left, right, decisions = (
         _integers(fields[name]) for name in ("split_feature", "left_child", "right_child", "decision_type")
     )
@@ -142,7 +145,36 @@ def _checked(fields: dict[str, str], width: int) -> Tree:
     later = all(child < 0 or child > node for side in (left, right) for node, child in enumerate(side))
     if not later or sorted(left + right) != [*range(-count, 0), *range(1, nodes)]:
         raise ValueError("children that make no tree")
-    return Tree(features, thresholds, left, right, leaves, decisions)
+    return Tree(features, thresholds, left, right, leaves, decisions, sloped)
+
+
+def _check_slopes(fields: dict[str, str], count: int, width: int) -> None:
+    """Each leaf has a constant, and a coefficient for each of its features.
+
+    Raises:
+        KeyError: a field is missing.
+        ValueError: one does not fit.
+    """
+    _reals(fields["leaf_const"].split(" "), count)
+    counts = _integers(fields["num_features"])
+    features, coefficients = fields["leaf_features"].split(), fields["leaf_coeff"].split()
+    if len(counts) != count or min(counts) < 0 or len(features) != sum(counts):
+        raise ValueError("leaves with another number of features than they say")
+    _reals(coefficients, len(features))
+    if features and not 0 <= min(_integers(" ".join(features))) <= max(map(int, features)) < width:
+        raise ValueError(f"a slope along a feature beyond {width}")
+    for name, words in (("leaf_features", features), ("leaf_coeff", coefficients)):
+        rest = iter(words)
+        spaced = "".join("".join(f"{next(rest)} " for _ in range(held)) + " " for held in counts)
+        if fields[name] != spaced:
+            raise ValueError(f"{name} that are not apart as LightGBM writes them")
+
+
+def _reals(words: list[str], count: int) -> list[float]:
+    reals = [float(word) for word in words]
+    if len(reals) != count or not all(map(isfinite, reals)):
+        raise ValueError(f"expected {count} finite numbers")
+    return reals
 
 
 def _integers(words: str) -> list[int]:

@@ -47,13 +47,14 @@ class NativeBooster:
     """A trained LightGBM model that only predicts.
 
     Args:
-        ensemble: its text, checked.
+        model: the text that LightGBM wrote, or what was read from it.
 
     Raises:
-        ArtefactError: a text that LightGBM cannot read.
+        ArtefactError: a text that is not LightGBM's, or that could lead it astray.
     """
 
-    def __init__(self, ensemble: Ensemble) -> None:
+    def __init__(self, model: str | Ensemble) -> None:
+        ensemble = model if isinstance(model, Ensemble) else Ensemble.parse(model)
         self._c = _library()
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()

@@ -53,13 +53,13 @@ class PackedTrees:
 
     @classmethod
     def of(cls, trees: list[Tree]) -> Self | None:
-        """Those of an ensemble; none where its trees are large, deep, or take some numbers for missing."""
+        """Those of an ensemble; none where trees are large, deep or sloped, or take numbers for missing."""
         parts = []
         for tree in trees:
             leaves = _leaves(tree) if len(tree.leaves) <= MAX_LEAVES else []
             if not leaves or max(len(leaf.path) for leaf in leaves) > BITS:
                 return None
-            if not ALWAYS_NUMBERS.issuperset(tree.decisions):
+            if tree.sloped or not ALWAYS_NUMBERS.issuperset(tree.decisions):
                 return None
             parts += [(tree, part) for part in _parts(leaves)]
         return cls(parts)
