@@ -4,6 +4,7 @@ Steps follow the jumps from one kernel to another, slopes (piecewise linear tree
 stretches between them and what lies a little beyond; each smooths the other's noise.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -72,6 +73,7 @@ def _steps() -> BoostedOptions:
 def _slopes(rows: int) -> BoostedOptions:
     """Fewer trees than steps need, of leaves with rows enough for a slope; LightGBM fits those by l2 only."""
     if rows >= MANY_ROWS:
-        return BoostedOptions(200, leaves=63, learning_rate=0.1, min_rows=20, objective="l2", slopes=True)
-    leaves = max(2, min(8, rows // 100))
-    return BoostedOptions(60, leaves=leaves, learning_rate=0.1, min_rows=20, objective="l2", slopes=True)
+        options = BoostedOptions(trees=200, leaves=63, learning_rate=0.1)
+    else:
+        options = BoostedOptions(trees=60, leaves=max(2, min(8, rows // 100)), learning_rate=0.1)
+    return replace(options, min_rows=20, objective="l2", slopes=True, ridge=1.0)
