@@ -3,6 +3,7 @@
 import math
 import random
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +11,14 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
+from msgspec.inspect import IntType, LiteralType
 
 from foretell.datasets.device import device
+from foretell.datasets.operators import OPERATORS
+from foretell.datasets.operators.fields import own_fields
 from foretell.datasets.store import Store
+from foretell.errors import InputError
+from foretell.features.fields import to_query
 from foretell.training import recipe
 from foretell.training.splits import hold_out
 
@@ -23,6 +29,7 @@ settings.register_profile(
 settings.load_profile("foretell")
 
 TARGET = "gemm.latency"
+BACKEND = {"backend": "vllm", "backend_version": "0.24.0"}
 SIZES = (1, 4, 16, 64, 256, 1024)
 """Values of m of each weight matrix."""
 NOISE = 0.03
@@ -61,6 +68,29 @@ def _latency_us(m, n, k, *, figures, rng, noise):
     compute_us = 2e6 * m * n * k / figures.peak_flops("bfloat16") * math.ceil(waves) / waves**0.9
     memory_us = 2 * (m * k + n * k + m * n) / figures.memory_bandwidth_gb_s / 1e3
     return (3.0 + max(compute_us, memory_us)) * math.exp(rng.gauss(0.0, noise))
+
+
+def queries_of(operator, count, *, seed=0, **fixed):
+    """Possible questions about an operator on two devices, with some fields fixed."""
+    rng, query, made = random.Random(seed), OPERATORS[operator], []
+    while len(made) < count:
+        drawn = {name: _drawn(field.type, rng) for name, field in own_fields(query).items()}
+        where = {"dtype": "bfloat16", "device": rng.choice(("h100", "l40s"))}
+        with suppress(InputError):
+            made.append(to_query(drawn | where | BACKEND | fixed, query))
+    return made
+
+
+def _drawn(kind, rng):
+    if isinstance(kind, IntType):
+        return rng.choice((1, 2, 3, 4, 6, 8, 16, 48, 64, 100, 128, 255))
+    return rng.choice(kind.values if isinstance(kind, LiteralType) else ("balanced", "power_law_1.2"))
+
+
+@pytest.fixture(scope="session")
+def make_queries():
+    """Random possible questions: operator, count, seed, and fields that are the same in all."""
+    return queries_of
 
 
 @pytest.fixture(scope="session")

@@ -100,13 +100,15 @@ def test_attention(query):
     for _pair in each:
         counted += 2 * query.head_dim  # query by key
         counted += 2 * query.head_dim  # weight by value, added up
-    assert operations(AttentionEncoder, query, (1.0, 0.0)) == pytest.approx(counted * every_head)
+    features = AttentionEncoder.physics(query, machine(), (0.25, 0.0), SCALAR)[0]
+    said = dict(zip(AttentionEncoder.names, features, strict=True))
+    assert 2 ** said["log_operations"] == pytest.approx(counted * every_head)
     keys = {key for _, key in each}
     assert attention.touched_keys(query, SCALAR) == len(keys)
     cached = [(b, head, key) for b in range(query.batch) for head in range(query.kv_heads) for key in keys]
     moved = sum(2 * query.head_dim * 0.25 for _ in cached)  # a key and a value of a quarter of a byte each
     moved += every_head * query.new_tokens * query.head_dim * (BYTES["a"] + BYTES["c"])
-    assert moved_bytes(AttentionEncoder, query, (0.25, 0.0)) == pytest.approx(moved)
+    assert 2 ** said["log_bytes"] == pytest.approx(moved)
 
 
 @st.composite

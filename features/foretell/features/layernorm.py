@@ -37,5 +37,5 @@ class LayernormEncoder(KernelEncoder):
 
 
 def layernorm_operations(hidden: Any) -> Any:
-    """Of one row: mean, deviations, their squares' mean, a reciprocal root; scaled by it, weighted, shifted."""
+    """Of one row: mean, deviations, their squares' mean, one reciprocal root; scaled, weighted, shifted."""
     return 7 * hidden + 2
