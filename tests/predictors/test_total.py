@@ -12,7 +12,7 @@ from foretell.predictors.total import SAME_DEVICE, SAME_TABLE, correlations, sum
 
 LEVELS = (0.05, 0.5, 0.95)
 SHAPES = ("a", "b", "b", "c", "d")
-TABLES = ("gemm", "gemm", "gemm", "attention", "moe")
+TABLES = ("gemm", "gemm", "gemm", "gemm", "moe")
 GUESSED = (False, False, False, True, True)
 VALUES = np.array([[9, 10, 12], [40, 50, 55], [40, 50, 55], [1, 6, 36], [10, 60, 360]], dtype=float)
 COUNTS = np.array([32.0, 64.0, 1.0, 5.0, 1.0])
@@ -28,7 +28,7 @@ def test_errors_go_together_by_what_terms_share(correlation):
     assert np.array_equal(np.diag(correlation), np.ones(5))
     assert correlation[1, 2] == 1.0  # one shape
     assert correlation[0, 1] == SAME_TABLE
-    assert correlation[0, 3] == SAME_DEVICE
+    assert correlation[0, 3] == correlation[0, 4] == SAME_DEVICE
     assert correlation[3, 4] == 1.0  # two guesses
 
 

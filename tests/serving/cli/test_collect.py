@@ -28,6 +28,16 @@ def test_a_second_campaign_goes_on_where_the_first_stopped(foretell, store):
     assert set(rows["device"]) <= set(store.scan("device").collect()["name"])
 
 
+def test_other_operators_are_measured_too(foretell, store):
+    told = ("--dtype", "float32", "--threads", "1", "--seconds", BUDGET_S, "--json")
+    found = foretell("collect", "softmax", *told).json
+    rows = store.scan("kernel").collect()
+    assert (found["kind"], rows.height) == ("softmax", found["measured"] + found["failed"])
+    assert set(rows["operator"]) == {"softmax"}
+    assert rows["rows"].null_count() == 0
+    assert rows["m"].null_count() == rows.height
+
+
 def test_a_person_is_told_how_many_and_where(foretell, store):
     out = foretell(*COLLECT).out
     assert "shapes measured" in out

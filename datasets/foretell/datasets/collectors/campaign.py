@@ -22,6 +22,9 @@ CASE: Final = ("operator", *FIELDS, "dtype")
 """Columns that name a case; null where its operator has no such field."""
 PLACE: Final = ("device", "backend", "backend_version")
 
+TRIES: Final = 2
+"""How often a case may fail, in campaigns one after the other, until it counts as done."""
+
 C = TypeVar("C", bound=Case)
 
 
@@ -59,7 +62,7 @@ def run(
     Args:
         collector: measures the cases.
         cases: may be unlimited; the same stream as before resumes a campaign, as cases in `already` are
-            skipped.
+            skipped, but for those that failed only once.
         append: is given the rows, at least every `FLUSH_S` and at the end.
         budget_s: no case is begun after it; the last one may end past it.
         already: rows of earlier campaigns; those of another device, backend or version do not count.
@@ -134,4 +137,7 @@ def _keys(already: pl.DataFrame | None, provenance: Provenance) -> set[tuple[obj
         return set()
     here = provenance.columns()
     same_place = pl.all_horizontal(pl.col(name) == here[name] for name in PLACE)
-    return set(already.filter(same_place).select(CASE).unique().iter_rows())
+    # A failure may have been the moment's, such as memory that another program held: a case has two tries.
+    settled = (pl.col("status") == "ok").any() | (pl.len() >= TRIES)
+    done = already.filter(same_place).group_by(CASE).agg(settled=settled).filter("settled")
+    return set(done.select(CASE).iter_rows())

@@ -47,6 +47,8 @@ from foretell.errors import InputError, UnavailableError, one_of
 DeviceType = Literal["cpu", "cuda"]
 PLAIN: Final = ("float32", "bfloat16", "float16")
 """Data types that torch runs every operator in, under names that both share."""
+PROBE_SCALES: Final[dict[DeviceType, int]] = {"cpu": 8, "cuda": 64}
+"""How large a probe must be to run near the best rate: a GPU takes some microseconds to start at all."""
 CUDA_BOUNDS: Final = Bounds(largest=2**16, max_bytes=2 * 2**30)
 
 
@@ -226,7 +228,7 @@ class TorchKernels(ABC, Generic[Q]):
         return energy_of(self._timer.prepare(call, calls), calls, self._sensor, self._clock_ns)
 
     def _operations_per_s(self, dtype: str) -> float:
-        case = self.probe(dtype, 8)
+        case = self.probe(dtype, PROBE_SCALES[self.device_type])
         times = [self.measure_once(case) for _ in range(5)]
         return self.size(case.query).operations / min(seconds for seconds in times if seconds is not None)
 
