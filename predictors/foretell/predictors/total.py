@@ -48,7 +48,8 @@ def correlations(
 def _same(names: Sequence[Hashable]) -> npt.NDArray[np.bool_]:
     index: dict[Hashable, int] = {}
     codes = np.array([index.setdefault(name, len(index)) for name in names])
-    return np.equal.outer(codes, codes)
+    same: npt.NDArray[np.bool_] = np.equal.outer(codes, codes)
+    return same
 
 
 def sum_quantiles(values: Array, counts: Array, correlation: npt.NDArray[Any], middle: int) -> Array:
