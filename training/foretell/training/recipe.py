@@ -86,7 +86,7 @@ def train(
     *,
     plot: Path,
     champion: Path | None = None,
-    family: str = "lightgbm",
+    family: str | None = None,
     seed: int = SEED,
 ) -> Training:
     """Train, judge and register a model of one target.
@@ -96,7 +96,7 @@ def train(
         store: where its rows are.
         champion: folder of the present champion's predictor, which the new one has to beat.
         plot: picture to write.
-        family: of the model.
+        family: of the model; null for the target's own.
         seed: of everything drawn but the split, which is the same for all.
 
     Raises:
@@ -110,6 +110,7 @@ def train(
     groups = target.splits[target.split]
     described = described_devices(store)
 
+    family = family or target.family
     options = TableOptions(family, groups=groups)
     model = predictors.build(target.task, options, described).fit(split.train, seed=seed)
     prediction, figures = judge(model, split.test, target)

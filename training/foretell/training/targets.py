@@ -25,6 +25,7 @@ class Target:
         splits: name to the columns that a split never tears apart.
         split: the split that decides on promotion: what new users bring.
         baselines: families that every training is compared with.
+        family: the one that learns it best.
     """
 
     task: Task
@@ -34,9 +35,10 @@ class Target:
     splits: Mapping[str, tuple[str, ...]]
     split: str
     baselines: tuple[str, ...]
+    family: str = "lightgbm"
 
 
-def _latency(operator: str, split: str = "site", **more: tuple[str, ...]) -> Target:
+def _latency(operator: str, split: str = "site", family: str = "lightgbm", **more: tuple[str, ...]) -> Target:
     """The latency of an operator; `more` are splits beside those by row and by site."""
     query = OPERATORS[operator]
     return Target(
@@ -47,13 +49,14 @@ def _latency(operator: str, split: str = "site", **more: tuple[str, ...]) -> Tar
         splits={"row": tuple(own_fields(query)), "site": query.site, **more},
         split=split,
         baselines=("roofline", "forest"),
+        family=family,
     )
 
 
 _TARGETS: Final = (
     _latency("gemm", mrow=("m",)),
     _latency("bmm", mrow=("m",)),
-    _latency("attention", heads=("heads", "kv_heads"), tokens=("new_tokens", "past_tokens")),
+    _latency("attention", family="blend", heads=("heads", "kv_heads"), tokens=("new_tokens", "past_tokens")),
     _latency("moe", tokens=("tokens",)),
     _latency("layernorm"),
     _latency("softmax"),

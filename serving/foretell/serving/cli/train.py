@@ -16,7 +16,7 @@ from foretell.training.targets import TARGETS
 
 @click.command()
 @click.argument("target", type=click.Choice(sorted(TARGETS)))
-@click.option("--family", type=click.Choice(list(FAMILIES)), default="lightgbm", show_default=True)
+@click.option("--family", type=click.Choice(list(FAMILIES)), help="Default: the one that suits the target.")
 @click.option("--seed", type=int, default=recipe.SEED, show_default=True)
 @click.option(
     "--plot",
@@ -25,7 +25,7 @@ from foretell.training.targets import TARGETS
     show_default=True,
 )
 @json_option
-def train(*, target: str, family: str, seed: int, plot: Path, as_json: bool) -> None:
+def train(*, target: str, family: str | None, seed: int, plot: Path, as_json: bool) -> None:
     """Learn a target from all rows in the store, judge it on held-out groups, register and promote it."""
     trained = run_training(target, family=family, seed=seed, plot=plot)
     if as_json:
@@ -34,7 +34,7 @@ def train(*, target: str, family: str, seed: int, plot: Path, as_json: bool) -> 
         show(trained)
 
 
-def run_training(target: str, *, plot: Path, family: str = "lightgbm", seed: int = recipe.SEED) -> Training:
+def run_training(target: str, *, plot: Path, family: str | None = None, seed: int = recipe.SEED) -> Training:
     """Train against the present champion."""
     try:
         champion = registry.champion(target).path

@@ -23,6 +23,7 @@ from foretell.training.splits import Split
 from foretell.training.targets import Target
 
 PRODUCT: Final = "lightgbm"
+"""Name of the product among those who are asked, and the family that it is for most targets."""
 SEED: Final = 0
 
 
@@ -125,7 +126,7 @@ def answers_of_all(
 
     Each table is learnt from its own rows only; the product's times are added to `seconds`.
     """
-    options = TableOptions(PRODUCT, groups=groups, generalist=False)
+    options = TableOptions(target.family, groups=groups, generalist=False)
     product = answers(target, split, options, seconds)
     baselines = {name: answers(target, split, replace(options, family=name)) for name in target.baselines}
     return {PRODUCT: product} | baselines
