@@ -62,6 +62,21 @@ def answers(*, target: str, json_file: Path | None) -> None:
         print_table([{"rows": group["rows"], **group["product"], **group["peers"]}])
 
 
+@bench.command("llm-d")
+@click.option("--seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="Of a window.")
+@click.option("--kills", type=click.IntRange(min=0), default=20, show_default=True)
+@json_file_option
+def llm_d(*, seconds: float, kills: int, json_file: Path | None) -> None:
+    """The llm-d protocol's servers: a call's cost, learning under load, and crashes."""
+    from foretell.serving.llmd import bench as protocol  # noqa: PLC0415  (only this one needs a server)
+
+    result = protocol.run(seconds, kills)
+    _write(result, json_file)
+    print_table(result["calls"])
+    print_table([result["learning"]])
+    print_table([result["faults"]])
+
+
 def _serving_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Both servers and their ratio, for each number of rows a call."""
     memory_mb = result["rss_mb"]
@@ -98,6 +113,8 @@ def _data_command(name: str) -> click.Command:
 def _parameter(name: str, declared: Option) -> click.Option:
     if declared.type is tuple:
         return click.Option([f"--{name}"], metavar="NAME,NAME", callback=_names, help=declared.help)
+    if declared.type is bool:
+        return click.Option([f"--{name}"], is_flag=True, default=None, help=declared.help)
     return click.Option([f"--{name}"], type=declared.type, help=declared.help)
 
 

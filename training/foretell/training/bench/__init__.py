@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 PROTOCOLS: Final = {
+    "attention-holdout": "foretell.training.bench.attention_holdout:run",
     "gemm-holdout": "foretell.training.bench.gemm_holdout:run",
+    "moe-holdout": "foretell.training.bench.moe_holdout:run",
+    "nas-few-shot": "foretell.training.bench.nas_few_shot:run",
     "serving-state": "foretell.training.bench.serving_state:run",
+    "vidur-out": "foretell.training.bench.vidur_out:run",
 }
 
 
@@ -13,7 +17,8 @@ class Option(NamedTuple):
     """An option that one protocol has beside the folder of its data; `run` takes it by keyword where given.
 
     Attributes:
-        type: ``tuple`` takes several names, comma-separated, as a tuple; ``int``, ``float`` and ``str`` one.
+        type: ``tuple`` takes several names, comma-separated, as a tuple; ``int``, ``float`` and ``str`` one;
+            ``bool`` is a flag.
         help: what it does.
     """
 
@@ -22,6 +27,14 @@ class Option(NamedTuple):
 
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
+    "nas-few-shot": {
+        "space": Option(str, "Search space: nb201, fbnet or ofa."),
+        "sources": Option(tuple, "Devices to learn from, NAME,NAME."),
+        "targets": Option(tuple, "Devices to adapt to, NAME,NAME."),
+        "samples": Option(int, "Measurements of each target; 20 if not given."),
+        "choose": Option(bool, "Measure what foretell chooses instead of a draw."),
+        "seeds": Option(int, "Draws that are averaged; 10 if not given."),
+    },
     "serving-state": {
         "train": Option(tuple, "Runs to learn from, RUN,RUN; with --test instead of the usual splits."),
         "test": Option(tuple, "Runs to forecast, RUN,RUN."),
