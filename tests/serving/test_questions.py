@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from foretell.errors import InputError
 from foretell.serving.arrow import frame_of, stream_of
+from foretell.serving.inflate import inflated_bytes
 from foretell.serving.options import Options
 from foretell.serving.questions import Reader
 from foretell.serving.refusals import MalformedError, TooLargeError
@@ -99,6 +101,45 @@ def test_damaged_streams_are_read_or_refused_and_never_end_the_process():
             refused += 1
     # Most bytes are lengths, offsets and types; those that are values or padding read as other rows.
     assert refused > 500
+
+
+def compressed(table, compression="zstd"):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(
+        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+@pytest.mark.parametrize("values", [pa.array([7] * 10**6), pa.array(["x" * 10**6] * 8).dictionary_encode()])
+def test_a_small_stream_that_would_become_a_large_one_is_refused(values, compression):
+    stream = compressed(pa.table({"size": values}), compression)
+    assert len(stream) < 300_000
+    with pytest.raises(TooLargeError, match="bytes once inflated"):
+        frame_of(stream, 500_000)
+
+
+def test_a_compressed_stream_within_the_limit_is_read():
+    stream = compressed(FRAME.to_arrow())
+    assert frame_of(stream, 10_000).equals(FRAME)
+    # Eight bytes for each size, and some for text; each buffer at its own length.
+    assert 24 < inflated_bytes(stream) < 200
+
+
+def test_a_stream_that_is_not_compressed_becomes_no_longer():
+    assert inflated_bytes(STREAM) == 0
+
+
+def test_damaged_compressed_streams_are_read_or_refused_within_the_limit():
+    draw = random.Random(1)
+    whole = compressed(FRAME.to_arrow())
+    for _ in range(1500):
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(damaged) - 8)] = draw.randrange(256)
+        with suppress(InputError):
+            assert frame_of(bytes(damaged), 10_000).estimated_size() < 10_000
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,18 @@ def test_a_server_without_any_model_waits_for_one(own_registry, serve, row):
         assert http.post(PREDICT, json={"rows": [row]}).status_code == 200
 
 
+def test_reasons_are_told_to_whoever_has_the_token(own_registry, serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORETELL_TOKEN", "open sesame")
+    promote(TARGET, register(tmp_path / "nowhere"))
+    with serve(until="/healthz") as url, httpx.Client(base_url=url, timeout=120) as http:
+        stranger = http.get("/readyz")
+        known = http.get("/readyz", headers={"Authorization": "Bearer open sesame"})
+    assert stranger.status_code == known.status_code == 503
+    assert str(tmp_path) in known.json()["stale"][TARGET]
+    assert str(tmp_path) not in stranger.text
+    assert stranger.json()["stale"].keys() == known.json()["stale"].keys()
+
+
 def test_a_registry_that_cannot_be_read_at_the_start_is_told_as_503(own_registry, serve, row):
     (own_registry / "mlflow.db").write_text("this is no database" * 100)
     with serve(until="/healthz") as url, httpx.Client(base_url=url, timeout=120) as http:

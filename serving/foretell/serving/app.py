@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hmac
 import os
 import time
 from collections.abc import AsyncIterator
@@ -19,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from foretell.errors import ForetellError
 from foretell.serving.champions import Champions
-from foretell.serving.http import JSON, reply
+from foretell.serving.http import JSON, bears, reply
 from foretell.serving.metrics import Metrics
 from foretell.serving.options import DEFAULTS, Options
 from foretell.serving.predict import PREFIX, Predict
@@ -64,7 +63,6 @@ class Application:
         self._champions = champions
         self._metrics = metrics
         self._options = options
-        self._bearer = f"Bearer {options.token}".encode()
         self._predict = Predict(champions, metrics, options)
         others = Routes(champions, metrics, options).routes()
         self._known = {route.path for route in others}
@@ -112,8 +110,7 @@ class Application:
             raise _as_foretell(error, scope) from None
 
     def _check_token(self, scope: Scope) -> None:
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, self._bearer):
+        if not bears(dict(scope["headers"]), self._options.token):
             raise TokenError("authorization", "", f"Bearer and the token that the server has in {TOKEN}")
 
     def _route(self, path: str) -> str:

@@ -5,6 +5,8 @@ memory, on some damaged streams.
 """
 
 import json
+import struct
+from math import inf
 from typing import Any, Final
 
 import polars as pl
@@ -12,23 +14,29 @@ import pyarrow as pa
 
 from foretell.errors import InputError
 from foretell.predictors.base import Prediction
-from foretell.serving.refusals import MalformedError
+from foretell.serving.inflate import inflated_bytes
+from foretell.serving.refusals import MalformedError, TooLargeError
 from foretell.training.pyfunc import quantile_columns
 
 END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 """End of a stream. The format lets writers leave it out, but then a stream cut short looks complete."""
-DAMAGED: Final = (pa.ArrowException, OSError, ValueError)
+DAMAGED: Final = (pa.ArrowException, OSError, ValueError, struct.error)
 OUTSIDE: Final = "outside"
 
 
-def frame_of(body: bytes) -> pl.DataFrame:
+def frame_of(body: bytes, limit: float = inf) -> pl.DataFrame:
     """The rows of a stream.
+
+    Args:
+        body: the stream.
+        limit: most bytes that its compressed parts may become.
 
     Raises:
         MalformedError: damaged, or without its end.
+        TooLargeError: beyond the limit; found out before any of it is inflated.
         InputError: a column of a type that no question has.
     """
-    table = table_of(body)
+    table = table_of(body, limit)
     for field in table.schema:
         if not _is_plain(field.type):
             raise InputError(field.name, f"values of type {field.type}", "numbers or text")
@@ -37,11 +45,13 @@ def frame_of(body: bytes) -> pl.DataFrame:
     return frame
 
 
-def table_of(body: bytes) -> Any:
+def table_of(body: bytes, limit: float = inf) -> Any:
     """The `pyarrow.Table` of a stream."""
     if not body.endswith(END):
         raise MalformedError("body", body[-len(END) :], "an Arrow IPC stream up to its end-of-stream mark")
     try:
+        if (size := inflated_bytes(body)) > limit:
+            raise TooLargeError("body", f"{size} bytes once inflated", f"at most {limit} bytes")
         table = pa.ipc.open_stream(body).read_all()
         table.validate(full=True)
     except DAMAGED as error:

@@ -1,5 +1,6 @@
 """The few pieces of ASGI that every answer needs."""
 
+import hmac
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,6 +12,12 @@ from foretell.serving.refusals import MalformedError, TooLargeError
 Headers = dict[bytes, bytes]
 JSON: Final = b"application/json"
 ARROW: Final = b"application/vnd.apache.arrow.stream"
+
+
+def bears(headers: Headers, token: str) -> bool:
+    """Whether a request shows the token, or none is asked for."""
+    given = headers.get(b"authorization", b"")
+    return not token or hmac.compare_digest(given, f"Bearer {token}".encode())
 
 
 async def body_of(headers: Headers, receive: Receive, limit: int) -> bytes:

@@ -84,7 +84,7 @@ class Reader:
         """
         from foretell.serving.arrow import frame_of  # noqa: PLC0415 - 28 MB that JSON never needs
 
-        frame = frame_of(body)
+        frame = frame_of(body, self._options.max_body_bytes)
         self._check_count(frame.height)
         return Question(frame, self._outer(query_string) or LEVELS)
 

@@ -17,6 +17,7 @@ from foretell.features.fields import fields_of, words
 from foretell.predictors.base import LEVELS
 from foretell.serving import messages, registry
 from foretell.serving.champions import Champion, Champions
+from foretell.serving.http import bears
 from foretell.serving.metrics import Metrics
 from foretell.serving.openapi import document
 from foretell.serving.options import Options
@@ -26,6 +27,7 @@ PAGE: Final = Path(__file__).with_name("docs.html")
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 }
+HIDDEN: Final = "told to whoever asks with the token"
 _to_message: Final = partial(msgspec.convert, type=messages.Model, from_attributes=True)
 
 
@@ -82,10 +84,17 @@ class Routes:
         return as_json(messages.Health("ok"))
 
     async def readyz(self, request: Request) -> Response:
-        """503 until one target is answered for."""
+        """503 until one target is answered for.
+
+        Reasons name files and addresses, which are for whoever has the token.
+        """
+        trusted = bears(dict(request.headers.raw), self._options.token)
         versions = {held.target: held.version for held in self._champions.all()}
-        stale = {target: str(error) for target, error in self._champions.stale.items()}
-        readiness = messages.Readiness(bool(versions), versions, stale, str(self._champions.problem or ""))
+        stale = {target: str(error) if trusted else HIDDEN for target, error in self._champions.stale.items()}
+        problem = str(self._champions.problem or "")
+        readiness = messages.Readiness(
+            bool(versions), versions, stale, problem if trusted or not problem else HIDDEN
+        )
         return as_json(readiness, 200 if versions else 503)
 
     async def metrics(self, request: Request) -> Response:

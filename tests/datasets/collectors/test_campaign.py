@@ -90,6 +90,14 @@ def test_a_resumed_campaign_goes_on_where_the_first_one_stopped(slow):
     assert slow.asked == STREAM
 
 
+def test_a_case_that_failed_is_tried_once_more(slow):
+    _, first = campaign(slow)
+    _, second = campaign(slow, already=pl.concat(first))
+    assert pl.concat(second)["m"].to_list() == [STREAM[-1].query.m]
+    third, _ = campaign(slow, already=pl.concat(first + second))
+    assert (third.skipped, third.measured + third.failed) == (40, 0)
+
+
 @pytest.mark.parametrize("place", ["device", "backend", "backend_version"])
 def test_what_was_measured_elsewhere_does_not_count(slow, place):
     _, batches = campaign(slow, budget_s=15.0)
