@@ -54,7 +54,8 @@ def _rules() -> Iterator[tuple[str, Any]]:
 def _rule(operator: str, check: Check) -> Any:
     @dy.rule()
     def rule(cls: type[dy.Schema]) -> pl.Expr:
-        return (pl.col("operator") != operator) | check.holds(pl.col)
+        holds: pl.Expr = check.holds(pl.col)
+        return (pl.col("operator") != operator) | holds
 
     return rule
 

@@ -1,6 +1,6 @@
 """The encoder of all operators' kernels: validated columns, figures of devices, physics of the operator."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final, Self, TypeAlias
@@ -38,7 +38,7 @@ class KernelEncoder:
     names: ClassVar[tuple[str, ...]]
     shape: ClassVar[tuple[str, ...]]
     extent: ClassVar[int]
-    _key: ClassVar[Callable[[Any], Key]]
+    _key: ClassVar["attrgetter[Key]"]
     _columns: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls) -> None:

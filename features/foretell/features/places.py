@@ -68,8 +68,8 @@ class Places:
         """The devices that were kept."""
         return list(dict.fromkeys(self._devices.values()))
 
-    def _new(self, name: str, dtype: str, *own: Any) -> Place:
-        *own, backend, version = own
+    def _new(self, name: str, dtype: str, *rest: Any) -> Place:
+        *own, backend, version = rest
         if (backend is None) != (version is None):
             missing = "backend" if backend is None else "backend_version"
             raise InputError(missing, None, "backend and backend_version together, or neither")
