@@ -26,12 +26,14 @@ import msgspec
 import polars as pl
 
 from foretell.datasets.commit import commit
+from foretell.datasets.root import default_root
 from foretell.datasets.validate import validate
 from foretell.errors import ArtefactError, InputError, one_of
 
 KINDS: Final = {
     "device": "foretell.datasets.device:Device",
     "kernel": "foretell.datasets.kernel:Kernel",
+    "network": "foretell.datasets.network:NetworkRow",
     "request": "foretell.datasets.request:Request",
 }
 """Kinds of rows: name to ``module:Schema``. The module also says the `VERSION` of its schema."""
@@ -43,11 +45,6 @@ NO_ROWS: Final = "none"
 """Stands for the digest in the name of a batch that holds rejected rows only."""
 KIND_KEY: Final = "foretell.kind"
 VERSION_KEY: Final = "foretell.schema_version"
-
-
-def default_root() -> Path:
-    """Where rows are kept: ``FORETELL_STORE``, else ``mlruns/store`` under the current folder."""
-    return Path(os.environ.get("FORETELL_STORE") or "mlruns/store").absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,15 @@ class Prefill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     costs: tuple[float, ...]
 
     @classmethod
-    def fit(cls, state: Array, seconds: Array) -> Self:
-        """The budget and the costs that err least."""
-        fitted = [(budget, *costs_of(terms_of(state, budget)[0], seconds)) for budget in BUDGETS]
+    def fit(cls, state: Array, seconds: Array, power: float = 1.0) -> Self:
+        """The budget and the costs that err least; see `costs_of` for `power`."""
+        fitted = [(budget, *costs_of(terms_of(state, budget)[0], seconds, power)) for budget in BUDGETS]
         budget, costs, _ = min(fitted, key=lambda found: found[2])
         return cls(budget, tuple(costs.tolist()))
+
+    def times(self, factor: float) -> Self:
+        """The same server, so many times slower."""
+        return type(self)(self.budget, tuple(cost * factor for cost in self.costs))
 
     def expect(self, state: Array) -> tuple[Array, Array]:
         """Seconds and iterations to the first token, each of shape (rows,)."""
@@ -83,13 +87,17 @@ class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     costs: tuple[float, ...]
 
     @classmethod
-    def fit(cls, state: Array, seconds: Array) -> Self:
-        """The load and the costs that err least."""
+    def fit(cls, state: Array, seconds: Array, power: float = 1.0) -> Self:
+        """The load and the costs that err least; see `costs_of` for `power`."""
         loads = LOADS if has_history(state) else (0.0,)
         terms = _decode_terms(state)
-        fitted = [(load, *costs_of(terms / _left(state, load)[:, None], seconds)) for load in loads]
+        fitted = [(load, *costs_of(terms / _left(state, load)[:, None], seconds, power)) for load in loads]
         load_s, costs, _ = min(fitted, key=lambda found: found[2])
         return cls(load_s, tuple(costs.tolist()))
+
+    def times(self, factor: float) -> Self:
+        """The same server, so many times slower."""
+        return type(self)(self.load_s, tuple(cost * factor for cost in self.costs))
 
     def expect(self, state: Array) -> Array:
         """Seconds per output token, shape (rows,)."""
@@ -113,18 +121,22 @@ def _left(state: Array, load_s: float) -> Array:
     return np.maximum(1.0 - load_s * column(state, "tokens_per_s"), LEAST_SHARE)
 
 
-def costs_of(terms: Array, seconds: Array) -> tuple[Array, float]:
-    """Costs ≥ 0 with the least absolute relative error, and that error."""
+def costs_of(terms: Array, seconds: Array, power: float = 1.0) -> tuple[Array, float]:
+    """Costs ≥ 0 with the least absolute error over seconds ** power, and that error.
+
+    Relative errors (power 1) suit requests that come again; absolute ones (0) a queue that still grows.
+    """
     from scipy.optimize import nnls  # noqa: PLC0415  (only fitting needs it)
 
     few = np.random.default_rng(0).permutation(len(seconds))[:ROWS]
-    relative = terms[few] / seconds[few, None]
-    scale = np.abs(relative).mean(axis=0) + 1e-12
+    wanted = seconds[few] ** (1.0 - power)
+    scaled = terms[few] / seconds[few, None] ** power
+    scale = np.abs(scaled).mean(axis=0) + 1e-12
     weight = np.ones(len(few))
     costs = np.zeros(terms.shape[1])
     for _ in range(ROUNDS):
-        found, _ = nnls(relative / scale * weight[:, None], weight)
+        found, _ = nnls(scaled / scale * weight[:, None], wanted * weight)
         costs = found / scale
-        # Relative errors under 1 % count as that: a perfect row must not rule the rest.
-        weight = np.maximum(np.abs(relative @ costs - 1.0), 0.01) ** -0.5
-    return costs, float(np.mean(np.abs(relative @ costs - 1.0)))
+        # Errors under 1 % count as that: a perfect row must not rule the rest.
+        weight = np.maximum(np.abs(scaled @ costs - wanted), 0.01 * wanted.mean()) ** -0.5
+    return costs, float(np.mean(np.abs(scaled @ costs - wanted)))

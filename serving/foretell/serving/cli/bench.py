@@ -63,7 +63,9 @@ def answers(*, target: str, json_file: Path | None) -> None:
 
 
 @bench.command("llm-d")
-@click.option("--seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="Of a window.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="Of a window."
+)
 @click.option("--kills", type=click.IntRange(min=0), default=20, show_default=True)
 @json_file_option
 def llm_d(*, seconds: float, kills: int, json_file: Path | None) -> None:

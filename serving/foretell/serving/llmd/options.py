@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from foretell.datasets.store import default_root
+from foretell.datasets.root import default_root
 from foretell.errors import InputError
 
 PREFIX: Final = "FORETELL_LLMD_"

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 import msgspec
@@ -26,10 +27,11 @@ from foretell.serving.llmd.options import Options
 from foretell.serving.llmd.page import page_routes
 from foretell.serving.llmd.prediction import PredictionRoutes
 from foretell.serving.llmd.training import TrainingRoutes
-from foretell.serving.server import KEEP_ALIVE_S, is_loopback
 
 LOG: Final = logging.getLogger(__name__)
 BACKLOG: Final = 4096
+KEEP_ALIVE_S: Final = 75
+"""Longer than clients keep idle connections in their pools, so that it is they who close them."""
 SWITCH_S: Final = 5e-4
 """Longest that a thread keeps the interpreter from one that answers; Python's own 5 ms are long here."""
 
@@ -40,7 +42,7 @@ def serve(options: Options) -> None:
     Raises:
         UnavailableError: another server learns in the same folder.
     """
-    if not is_loopback(options.host) and not options.token and not options.tls_cert:
+    if not _is_loopback(options.host) and not options.token and not options.tls_cert:
         LOG.warning("%s is open to other machines, with neither a token nor TLS", options.host)
     _allow_many_connections()
     sys.setswitchinterval(SWITCH_S)
@@ -150,6 +152,13 @@ async def _run(applications: Mapping[int, Application], options: Options) -> Non
     await asyncio.gather(*(server.serve(sockets=[bound]) for server, bound in servers))
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
 def listening(host: str, port: int) -> socket.socket:
     """A bound socket that other workers of this user may share."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -158,6 +167,8 @@ def listening(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind((host, port))
     bound.set_inheritable(True)
+    # From here on clients of either port wait rather than being turned away.
+    bound.listen(BACKLOG)
     return bound
 
 

@@ -12,9 +12,9 @@ from foretell.training.bench.streams import Stream
 from foretell.training.learner import TARGETS, Learner, usable
 
 FORECASTERS: Final = ("foretell", "previous value", "linear", "llm-d")
-FIRST_REFIT: Final = 250
+FIRST_REFIT: Final = 100
 """Finished requests of a run after which all are refitted; then after twice as many, up to `REFIT_EVERY`."""
-REFIT_EVERY: Final = 1000
+REFIT_EVERY: Final = 500
 
 
 class Contest:
