@@ -17,11 +17,19 @@ def build(name, path):
 FORMS = {name: ("one file", "wheel" if name == "aiconfigurator" else "repository") for name in SOURCES}
 
 
-@pytest.fixture(params=[(name, form) for name in SOURCES for form in FORMS[name]], ids=" ".join)
-def source(request, published, tmp_path):
+@pytest.fixture(
+    scope="module", params=[(name, form) for name in SOURCES for form in FORMS[name]], ids=" ".join
+)
+def source(request, published, tmp_path_factory):
     """Each source on each published form of its files."""
     name, form = request.param
-    return build(name, published.small[name][form](tmp_path / "published"))
+    return build(name, published.small[name][form](tmp_path_factory.mktemp("published")))
+
+
+@pytest.fixture(scope="module")
+def whole(source):
+    """What it reads."""
+    return source.read()
 
 
 def test_kind_is_one_of_the_store(source):
@@ -32,38 +40,35 @@ def test_published_files_are_available(source):
     assert source.available()
 
 
-def test_every_row_obeys_the_kind(source):
-    assert pkgutil.resolve_name(KINDS[source.kind]).is_valid(source.read().rows)
+def test_every_row_obeys_the_kind(source, whole):
+    assert pkgutil.resolve_name(KINDS[source.kind]).is_valid(whole.rows)
 
 
-def test_every_row_has_a_device_a_time_and_an_origin(source):
-    rows = source.read().rows
-    assert rows.height
-    assert rows.select("device", "latency_us", "origin").null_count().row(0) == (0, 0, 0)
+def test_every_row_has_a_device_a_time_and_an_origin(whole):
+    assert whole.rows.height
+    assert whole.rows.select("device", "latency_us", "origin").null_count().row(0) == (0, 0, 0)
 
 
-def test_batches_are_the_whole_in_parts(source):
-    whole = source.read()
+def test_batches_are_the_whole_in_parts(source, whole):
     parts = list(source.batches())
     assert sum(part.rows.height for part in parts) == whole.rows.height
     assert sum(part.rejected.height for part in parts) == whole.rejected.height
     assert tuple(note for part in parts for note in part.notes) == whole.notes
 
 
-def test_rejected_rows_name_their_rule(source):
-    assert source.read().rejected["rule"].null_count() == 0
+def test_rejected_rows_name_their_rule(whole):
+    assert whole.rejected["rule"].null_count() == 0
 
 
-def test_same_files_give_the_same_rows(source):
-    first, second = source.read(), source.read()
-    assert first.rows.equals(second.rows)
-    assert first.rejected.equals(second.rejected)
+def test_same_files_give_the_same_rows(source, whole):
+    again = source.read()
+    assert again.rows.equals(whole.rows)
+    assert again.rejected.equals(whole.rejected)
 
 
-def test_store_takes_what_a_source_reads(source, tmp_path):
-    batch = source.read()
-    result = Store(tmp_path / "store").append(source.kind, batch.rows, batch.rejected)
-    assert (result.accepted, result.rejected) == (batch.rows.height, batch.rejected.height)
+def test_store_takes_what_a_source_reads(source, whole, tmp_path):
+    result = Store(tmp_path / "store").append(source.kind, whole.rows, whole.rejected)
+    assert (result.accepted, result.rejected) == (whole.rows.height, whole.rejected.height)
 
 
 @pytest.mark.parametrize("name", SOURCES)

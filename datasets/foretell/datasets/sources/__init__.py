@@ -8,6 +8,7 @@ from typing import Final
 
 SOURCES: Final[dict[str, str]] = {
     "aiconfigurator": "foretell.datasets.sources.aiconfigurator:Aiconfigurator",
+    "help": "foretell.datasets.sources.help:Help",
     "neusight": "foretell.datasets.sources.neusight:Neusight",
     "vidur": "foretell.datasets.sources.vidur:Vidur",
 }

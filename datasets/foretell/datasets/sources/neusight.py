@@ -40,16 +40,23 @@ IMAGE: Final[dict[str, Kind]] = dict.fromkeys(
 )
 """Columns of the convolutions, as they are spelt."""
 LAUNCH: Final = ("Grid x", "Grid y", "Grid z", "Block x", "Block y", "Block z")
+ONE_COLUMNS: Final[dict[str, Kind]] = {
+    "op": "text", "latency_ms": "number", "device": "text", "split": "text",
+}  # fmt: skip
+EACH_COLUMNS: Final[dict[str, Kind]] = {
+    "OPName": "text", "Latency": "number", "Device": "text", "B": "integer",
+}  # fmt: skip
+TORCH: Final[dict[str, Kind]] = {"Torch Version": "text"}
 ONE_LAYOUT: Final = Layout(
-    {"op": "text", "latency_ms": "number", "device": "text", "split": "text"} | SHAPE,
+    ONE_COLUMNS | SHAPE,
     {"torch_version": "text"},
     frozenset(
         {"cudnn_version", "kernel_name", "cuda_version", *(name.lower().replace(" ", "_") for name in LAUNCH)}
     ),
 )
 EACH_LAYOUT: Final = Layout(
-    {"OPName": "text", "Latency": "number", "Device": "text", "B": "integer"},
-    {"Torch Version": "text"} | SHAPE | IMAGE,
+    EACH_COLUMNS,
+    TORCH | SHAPE | IMAGE,
     frozenset(
         {"CUDNN Version", "Kernel Name", "Warps per SM", "Blocks per SM", *LAUNCH, "CUDA Version", "Kernels"}
         | {"large"}
