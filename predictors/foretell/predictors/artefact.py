@@ -10,6 +10,7 @@ from foretell.errors import ArtefactError
 from foretell.predictors.base import Task
 from foretell.predictors.head import SavedHead
 from foretell.predictors.options import TableOptions
+from foretell.predictors.unseen import SavedUnseen
 
 FORMAT: Final = 1
 DOCUMENT: Final = "foretell.json"
@@ -27,6 +28,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         realms: what was measured, see `foretell.features.base.Place`.
         heads: name of the table to its calibrated model.
         files: name of each other file to the SHA-256 of its content.
+        unseen: models of hardware that nobody measured; null where the heads answer for it.
     """
 
     format: int
@@ -37,6 +39,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     realms: tuple[str, ...]
     heads: dict[str, SavedHead]
     files: dict[str, str]
+    unseen: SavedUnseen | None = None
 
 
 def write_document(path: Path, document: Document) -> None:

@@ -8,6 +8,8 @@ FAMILIES: Final = {
     "forest": "foretell.predictors.forest:Forest",
     "roofline": "foretell.predictors.roofline:Roofline",
 }
+TRANSFERRING: Final = frozenset({"lightgbm", "blend"})
+"""Families that leave hardware that nobody measured to `foretell.predictors.unseen`."""
 ENCODERS: Final = {
     "gemm": "foretell.features.gemm:GemmEncoder",
     "bmm": "foretell.features.bmm:BmmEncoder",

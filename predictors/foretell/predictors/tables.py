@@ -2,13 +2,15 @@
 
 One library version's kernels on one device have quirks of their own (which tile where), which a model of
 that table alone learns best; see docs/log.md. A query that names no table, or one that was never measured,
-is answered by a generalist that knows devices by their published figures only. Its interval is calibrated on
-tables that it has seen, or, for a device that it has not, by leaving out whole devices.
+is answered by a generalist that knows devices by their published figures only. For a device or data type that
+nobody measured `unseen` answers, from physics with a few numbers of the device: what other devices let one
+expect of them or, after `TablePredictor.adapted`, what a handful of its own measurements says.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,12 +26,13 @@ from foretell.errors import ArtefactError, InputError, one_of
 from foretell.features.base import UNKNOWN_TABLE, Array, Batch, Encoder, Place
 from foretell.predictors.artefact import FORMAT, Document, read_document, write_document
 from foretell.predictors.base import LEVELS, Prediction, Task
-from foretell.predictors.families import ENCODERS, FAMILIES
+from foretell.predictors.families import ENCODERS, FAMILIES, TRANSFERRING
+from foretell.predictors.handful import check_enough, checked_handful
 from foretell.predictors.head import Head
 from foretell.predictors.interval import GRID
 from foretell.predictors.options import TableOptions
 from foretell.predictors.regressor import Regressor
-from foretell.predictors.unseen import unseen_interval
+from foretell.predictors.unseen import Site, Unseen, unseen_interval
 
 MIN_TABLE_ROWS: Final = 50
 """A smaller table cannot calibrate a 90 % interval of its own with any room; the generalist takes it."""
@@ -41,13 +44,16 @@ REMEMBERED: Final = 1_000
 GENERAL: Final = UNKNOWN_TABLE
 """Head for known devices and data types without a table of their own."""
 UNSEEN: Final = "?"
-"""The same model, with the interval for devices and data types that were never measured."""
+"""A baseline's model for devices and data types that were never measured: the generalist, with an interval of
+its own. Other families have `Unseen` instead."""
+TIME: Final = "us"
+"""Unit of the labels that `Unseen` knows the physics of."""
 
 
 class _Route(NamedTuple):
     """Who answers for a place, with its multiples of the size at some levels."""
 
-    head: Head
+    head: Head | Site
     multiples: list[float]
     strange: bool
 
@@ -70,6 +76,8 @@ class TablePredictor:
         self._family = family
         self._heads: dict[str, Head] = {}
         self._realms: frozenset[str] = frozenset()
+        self._unseen: Unseen | None = None
+        self._adapted: dict[str, Site] = {}
         self._routes: dict[tuple[Place, tuple[float, ...]], _Route] = {}
 
     def fit(self, rows: pl.DataFrame, *, seed: int) -> Self:
@@ -81,9 +89,9 @@ class TablePredictor:
         self.encoder.fit(rows)
         batch = self.encoder.columns(rows.select(self.query.__struct_fields__))
         self._realms = frozenset(place.realm for place in batch.places)
-        self._routes = {}
-        self._heads = self._fit_heads(rows, batch, seed)
-        if not self._heads:
+        self._routes, self._adapted = {}, {}
+        self._heads, self._unseen = self._fit_heads(rows, batch, seed)
+        if not (self._heads or self._unseen):
             expected = f"a table of {MIN_TABLE_ROWS} rows and two groups at least"
             raise InputError("rows", f"{rows.height} rows", expected)
         return self
@@ -109,9 +117,47 @@ class TablePredictor:
         """Names of the tables that have a model of their own."""
         return sorted(set(self._heads) - {GENERAL, UNSEEN})
 
-    def head(self, query: Any) -> Head:
+    def head(self, query: Any) -> Head | Site:
         """The model that answers a query."""
         return self._route(self.encoder.place(query), LEVELS).head
+
+    def adapted(self, rows: pl.DataFrame) -> Self:
+        """The same predictor, but for a device that it knows by its figures and now by these measurements.
+
+        Args:
+            rows: query columns and the label, `handful.MIN_POINTS` rows at least of each data type; all of
+                one device that was not learnt from.
+
+        Raises:
+            InputError: a column that is missing or unknown, rows of two devices, too few of them, a label
+                that is no positive number, measurements that contradict each other, or a device that was
+                learnt from.
+        """
+        if not self._unseen:
+            raise InputError(
+                "calibrate", self.task.target, "a model of times that knows hardware by its figures"
+            )
+        handful = checked_handful(rows, self.query, self.task.label)
+        batch = self.encoder.columns(handful.drop(self.task.label))
+        label = handful[self.task.label].to_numpy()
+        sites = {}
+        for realm in sorted({place.realm for place in batch.places}):
+            codes = [code for code, place in enumerate(batch.places) if place.realm == realm]
+            self._check_unmeasured([batch.places[code] for code in codes])
+            chosen = np.flatnonzero(np.isin(batch.codes, codes))
+            check_enough(realm, len(chosen))
+            features, floor = self.encoder.encode(batch.take(chosen))
+            sites[realm] = self._unseen.adapted(batch.places[codes[0]], features, floor, label[chosen])
+        twin = copy(self)
+        twin._adapted, twin._routes = self._adapted | sites, {}
+        return twin
+
+    def _check_unmeasured(self, places: Sequence[Place]) -> None:
+        for place in places:
+            if place.realm in self._realms:
+                tables = one_of(table for table in self.tables() if table.startswith(f"{place.realm}/"))
+                expected = f"a device that the model has not learnt; it has the tables {tables} of this one"
+                raise InputError("device", place.realm, expected)
 
     def _answer_one(self, query: Any, levels: tuple[float, ...]) -> Prediction:
         head, multiples, strange = self._route(self.encoder.place(query), levels)
@@ -140,11 +186,17 @@ class TablePredictor:
         if route is None:
             if len(self._routes) >= REMEMBERED:
                 self._routes.clear()
-            name, strange = self._head(place)
-            head = self._heads[name]
+            head, strange = self._answerer(place)
             route = _Route(head, head.interval.at(levels).tolist(), strange)
             self._routes[place, levels] = route
         return route
+
+    def _answerer(self, place: Place) -> tuple[Head | Site, bool]:
+        """The model that answers, and whether that is for want of a better one."""
+        if self._unseen and place.realm not in self._realms:
+            return self._adapted.get(place.realm) or self._unseen.site(place), True
+        name, strange = self._head(place)
+        return self._heads[name], strange
 
     def _head(self, place: Place) -> tuple[str, bool]:
         """Name of the head that answers, and whether that is for want of a better one."""
@@ -162,20 +214,37 @@ class TablePredictor:
         found = [table for table in self.tables() if table.startswith(f"{realm}/")]
         return found[0] if len(found) == 1 else None
 
-    def _fit_heads(self, rows: pl.DataFrame, batch: Batch, seed: int) -> dict[str, Head]:
+    def _fit_heads(
+        self, rows: pl.DataFrame, batch: Batch, seed: int
+    ) -> tuple[dict[str, Head], Unseen | None]:
         """All models, one to a core: tables are small, and threads within one would wait for each other."""
-        tables = {table: chosen for table, chosen in _tables(batch) if self._calibrates(rows, chosen)}
+        tables = {
+            table: chosen
+            for table, chosen in _tables(batch)
+            if self.options.measured and self._calibrates(rows, chosen)
+        }
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             general = pool.submit(self._generalist, rows, batch, seed) if self.options.generalist else None
+            unseen = pool.submit(self._fit_unseen, rows, batch, seed) if self._transfers() else None
             fitted = pool.map(lambda chosen: self._fit_head(rows, batch, chosen, seed), tables.values())
             heads = dict(zip(tables, fitted, strict=True))
-            return heads | (general.result() if general else {})
+            return heads | (general.result() if general else {}), unseen.result() if unseen else None
+
+    def _transfers(self) -> bool:
+        """Whether physics answers for devices that were not measured."""
+        return self.options.generalist and self.options.family in TRANSFERRING and self.task.unit == TIME
+
+    def _fit_unseen(self, rows: pl.DataFrame, batch: Batch, seed: int) -> Unseen:
+        return Unseen.fit(self.encoder, batch, rows[self.task.label].to_numpy(), seed=seed)
 
     def _generalist(self, rows: pl.DataFrame, batch: Batch, seed: int) -> dict[str, Head]:
         chosen = np.random.default_rng(seed).permutation(rows.height)[:GENERAL_ROWS]
-        if not self._calibrates(rows, chosen):
+        needless = self._transfers() and not self.options.measured
+        if needless or not self._calibrates(rows, chosen):
             return {}
         general = self._fit_head(rows, batch, chosen, seed)
+        if self._transfers():
+            return {GENERAL: general}
         fewer = chosen[:UNSEEN_ROWS]
         kin = np.array([place.kin for place in batch.places])[batch.codes[fewer]]
         features, floor, label = self._encode(rows, batch, fewer)
@@ -214,8 +283,10 @@ class TablePredictor:
         }
         encoder, names = self.encoder.state(), self.encoder.names
         realms = tuple(sorted(self._realms))
+        unseen = self._unseen.save(path) if self._unseen else None
         write_document(
-            path, Document(FORMAT, self.task, self.options, names, encoder, realms, heads, files={})
+            path,
+            Document(FORMAT, self.task, self.options, names, encoder, realms, heads, files={}, unseen=unseen),
         )
 
     @classmethod
@@ -236,6 +307,9 @@ class TablePredictor:
             table: Head.load(_stem(path, "head", number), saved, models[saved.model], loaded.encoder.extent)
             for number, (table, saved) in enumerate(document.heads.items())
         }
+        if document.unseen:
+            extent = loaded.encoder.extent
+            loaded._unseen = Unseen.load(path, document.unseen, loaded.encoder.names, extent)
         return loaded
 
 
