@@ -2,27 +2,18 @@
 
 from typing import Any, ClassVar
 
-from foretell.datasets.device import DeviceFigures
 from foretell.datasets.operators.fields import Placed
 from foretell.datasets.operators.layernorm import LayernormQuery
-from foretell.features.kernel import KernelEncoder, Physics
+from foretell.features.kernel import Physics
 from foretell.features.physics import Machine, Operations
 from foretell.features.places import Traits
-from foretell.features.rowwise import ROWWISE_EXTENT, ROWWISE_NAMES, rowwise_features, vector_rate
+from foretell.features.rowwise import RowwiseEncoder, rowwise_features
 
 
-class LayernormEncoder(KernelEncoder):
+class LayernormEncoder(RowwiseEncoder):
     """Rows of `kernel` with the operator layernorm."""
 
     query: ClassVar[type[Placed]] = LayernormQuery
-    names: ClassVar[tuple[str, ...]] = ROWWISE_NAMES
-    extent: ClassVar[int] = ROWWISE_EXTENT
-
-    @staticmethod
-    def traits(figures: DeviceFigures, dtype: str, *own: Any) -> Traits:
-        """Rate of arithmetic."""
-        del dtype, own
-        return (vector_rate(figures),)
 
     @staticmethod
     def physics(query: Any, machine: Machine, traits: Traits, ops: Operations) -> Physics:

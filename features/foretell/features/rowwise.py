@@ -1,8 +1,9 @@
 """The physics of operators that go through rows of values and do little with each."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from foretell.datasets.device import DeviceFigures
+from foretell.features.kernel import KernelEncoder
 from foretell.features.physics import (
     MACHINE_NAMES,
     WAVE_NAMES,
@@ -11,6 +12,7 @@ from foretell.features.physics import (
     machine_features,
     wave_features,
 )
+from foretell.features.places import Traits
 
 WAVES: Final = ("rows", "quarter_rows", "kilo", "four_kilo")
 """What may be one core's share: a row, four rows, 1,024 or 4,096 values."""
@@ -24,6 +26,19 @@ ROWWISE_NAMES: Final = (
     *MACHINE_NAMES, "log_vector_rate", "a_bytes",
 )  # fmt: skip
 ROWWISE_EXTENT: Final = 3
+
+
+class RowwiseEncoder(KernelEncoder):
+    """Rows of `kernel` with an operator that has nothing but rows, and `physics` by `rowwise_features`."""
+
+    names: ClassVar[tuple[str, ...]] = ROWWISE_NAMES
+    extent: ClassVar[int] = ROWWISE_EXTENT
+
+    @staticmethod
+    def traits(figures: DeviceFigures, dtype: str, *own: Any) -> Traits:
+        """Rate of arithmetic."""
+        del dtype, own
+        return (vector_rate(figures),)
 
 
 def vector_rate(figures: DeviceFigures) -> float:
