@@ -1,6 +1,7 @@
 """What the fields of an operator may hold, and how its values must go together."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, cast
 
 import msgspec
@@ -61,6 +62,7 @@ class Checked(Placed, frozen=True):
                 raise InputError(check.field, getattr(self, check.field), check.expected)
 
 
+@cache
 def own_fields(query: type[Placed]) -> dict[str, msgspec.inspect.Field]:
     """The fields of an operator without those of `Placed`, by name."""
     fields = cast("StructType", type_info(query)).fields
