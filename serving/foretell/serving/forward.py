@@ -34,6 +34,7 @@ LEFT_OUT: Final = (
     "launch gaps between kernels, and what the host does in between",
     "overlap of kernels, and of communication with arithmetic",
     "fusion: norms, rotary positions, activations and residual additions count as kernels of their own",
+    "cold caches: operators were measured again and again on the same operands",
     "the embedding's look-up, sampling, and turning text into tokens and back",
     "memory that libraries and allocators keep for themselves",
 )
