@@ -1,4 +1,4 @@
-"""Questions about operators over REST: texts among the fields, defaults, and fields that do not go together."""
+"""Questions about operators over REST: texts, defaults, and fields that do not go together."""
 
 import pytest
 
