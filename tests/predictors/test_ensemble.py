@@ -45,9 +45,12 @@ def test_trees_are_those_that_lightgbm_tells_of(text):
     assert (ensemble.width, len(ensemble.trees)) == (booster.num_feature(), booster.num_trees())
     for tree, told in zip(ensemble.trees, booster.dump_model()["tree_info"], strict=True):
         root = told["tree_structure"]
-        assert len(tree.leaves) == told["num_leaves"]
-        assert (tree.features[0], tree.thresholds[0]) == (root["split_feature"], root["threshold"])
-        assert sorted(tree.leaves) == pytest.approx(sorted(_leaves(root)), rel=1e-12)  # printed in 17 digits
+        assert tree.count == told["num_leaves"]
+        assert (tree.features[0], float(tree.thresholds.split()[0])) == (
+            root["split_feature"], root["threshold"],
+        )  # fmt: skip
+        responses = sorted(map(float, tree.leaves.split()))
+        assert responses == pytest.approx(sorted(_leaves(root)), rel=1e-12)  # printed in 17 digits
 
 
 def _leaves(node):
@@ -58,7 +61,7 @@ def _leaves(node):
 
 def test_a_tree_that_is_a_constant_is_read():
     ensemble = Ensemble.parse(train(labels=np.full(300, 3.0)).model_to_string())
-    assert all(len(tree.leaves) == 1 for tree in ensemble.trees)
+    assert all(tree.count == 1 for tree in ensemble.trees)
 
 
 @pytest.mark.parametrize(

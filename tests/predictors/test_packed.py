@@ -35,8 +35,9 @@ def test_values_on_and_around_every_threshold_take_the_same_side():
     ensemble, features = booster(**DEEP)
     packed, native = PackedTrees.of(ensemble.trees), NativeBooster(ensemble)
     for column in range(features.shape[1]):
-        on = [t for tree in ensemble.trees
-              for f, t in zip(tree.features, tree.thresholds, strict=True) if f == column]  # fmt: skip
+        splits = [split for tree in ensemble.trees
+                  for split in zip(tree.features, tree.thresholds.split(), strict=True)]  # fmt: skip
+        on = [float(threshold) for feature, threshold in splits if feature == column]
         around = np.concatenate([np.nextafter(on, -np.inf), on, np.nextafter(on, np.inf), [0.0, -0.0, 1e300]])
         rows = np.resize(features, (len(around), features.shape[1]))
         rows[:, column] = around
@@ -44,8 +45,8 @@ def test_values_on_and_around_every_threshold_take_the_same_side():
 
 
 def test_trees_without_splits_add_their_constant():
-    stump = Tree([0], [0.5], [-1], [-2], [1.0, 2.0], [2], False)
-    constant = Tree([], [], [], [], [10.0], [], False)
+    stump = Tree(2, [0], "0.5", [-1], [-2], "1.0 2.0", [2], False)
+    constant = Tree(1, [], "", [], [], "10.0", [], False)
     packed = PackedTrees.of([constant, stump, constant])
     assert packed.predict(np.array([[0.5], [0.6]])).tolist() == [21.0, 22.0]
 

@@ -6,9 +6,11 @@ anything that its regressions on numbers do not hold is refused.
 """
 
 import re
+import string
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final, NamedTuple, Self
+
+import numpy as np
 
 from foretell.errors import ArtefactError
 
@@ -22,8 +24,10 @@ HEADER: Final = {
 }
 """Lines that the header must have, and what they may say."""
 END: Final = "end of trees\n"
-LINE: Final = re.compile(r"([a-z_]+)=([-+.\w ]*)")
-INTEGERS: Final = re.compile(r"-?\d{1,9}( -?\d{1,9})*")
+PLAIN: Final = (string.ascii_letters + string.digits + "_=+-. \n").encode()
+"""Characters of trees."""
+INTEGERS: Final = string.digits + "- "
+REALS: Final = INTEGERS + "+.eE"
 NUMERICAL: Final = frozenset({0, 2, 4, 6, 8, 10})
 """LightGBM's `decision_type` of splits on numbers; odd ones are on categories."""
 ALWAYS_NUMBERS: Final = frozenset({0, 2, 8, 10})
@@ -34,20 +38,22 @@ class Tree(NamedTuple):
     """One tree; node 0 is the root, and a child below zero is the leaf ~child.
 
     Attributes:
+        count: of its leaves.
         features: column that each node compares.
-        thresholds: a value up to it goes to the left.
+        thresholds: a value up to it goes to the left; numbers in words, as few ask for them.
         left: child of each node.
         right: likewise.
-        leaves: response of each leaf.
+        leaves: response of each leaf, in words.
         decisions: LightGBM's `decision_type` of each node.
         sloped: whether responses of leaves are linear in features instead.
     """
 
+    count: int
     features: list[int]
-    thresholds: list[float]
+    thresholds: str
     left: list[int]
     right: list[int]
-    leaves: list[float]
+    leaves: str
     decisions: list[int]
     sloped: bool
 
@@ -79,8 +85,8 @@ class Ensemble:
         header = _header(text[:start])
         width = int(header["max_feature_idx"]) + 1
         sizes = [int(size) for size in header["tree_sizes"].split(" ")]
-        if sum(sizes) != end - start:
-            raise _refusal("not all of it")
+        if sum(sizes) != end - start or text[start:end].encode().translate(None, PLAIN):
+            raise _refusal("not all of it, or more than trees")
         trees = []
         for number, size in enumerate(sizes):
             trees.append(_tree(text[start : start + size], number, width))
@@ -106,9 +112,9 @@ def _header(text: str) -> dict[str, str]:
 
 def _tree(block: str, number: int, width: int) -> Tree:
     lines = block.rstrip("\n").split("\n")
-    found = [LINE.fullmatch(line) for line in lines[1:]]
-    fields = {match[1]: match[2] for match in found if match}
-    if lines[0] != f"Tree={number}" or len(fields) < len(found) or not block.endswith("\n"):
+    fields = dict(line.partition("=")[::2] for line in lines[1:])
+    whole = all("=" in line for line in lines) and block.endswith("\n")
+    if lines[0] != f"Tree={number}" or len(fields) < len(lines) - 1 or not whole:
         raise _refusal(f"tree {number} breaks off or says something twice")
     try:
         return _checked(fields, width)
@@ -127,25 +133,26 @@ def _checked(fields: dict[str, str], width: int) -> Tree:
     nodes = count - 1
     if count < 1 or fields["num_cat"] != "0":
         raise ValueError("not a tree of splits on numbers")
-    leaves = _reals(fields["leaf_value"].split(" "), count)
+    leaves = _reals(fields["leaf_value"], count)
     sloped = fields.get("is_linear", "0") != "0"
     if sloped:
         _check_slopes(fields, count, width)
     if not nodes:
-        return Tree([], [], [], [], leaves, [], sloped)
+        return Tree(count, [], "", [], [], leaves, [], sloped)
     features, left, right, decisions = (
         _integers(fields[name]) for name in ("split_feature", "left_child", "right_child", "decision_type")
     )
-    thresholds = [float(word) for word in fields["threshold"].split(" ")]
-    if not len(features) == len(thresholds) == len(decisions) == len(left) == len(right) == nodes:
+    thresholds = _reals(fields["threshold"], nodes)
+    if not len(features) == len(decisions) == len(left) == len(right) == nodes:
         raise ValueError(f"expected {nodes} splits")
     if not NUMERICAL.issuperset(decisions) or not 0 <= min(features) <= max(features) < width:
         raise ValueError(f"a split on a category or a feature beyond {width}")
     # Every node but the root is the child of an earlier one, and every leaf of one.
-    later = all(child < 0 or child > node for side in (left, right) for node, child in enumerate(side))
-    if not later or sorted(left + right) != [*range(-count, 0), *range(1, nodes)]:
+    children = np.array([left, right])
+    later = (children < 0) | (children > np.arange(nodes))
+    if not later.all() or sorted(left + right) != [*range(-count, 0), *range(1, nodes)]:
         raise ValueError("children that make no tree")
-    return Tree(features, thresholds, left, right, leaves, decisions, sloped)
+    return Tree(count, features, thresholds, left, right, leaves, decisions, sloped)
 
 
 def _check_slopes(fields: dict[str, str], count: int, width: int) -> None:
@@ -155,12 +162,12 @@ def _check_slopes(fields: dict[str, str], count: int, width: int) -> None:
         KeyError: a field is missing.
         ValueError: one does not fit.
     """
-    _reals(fields["leaf_const"].split(" "), count)
+    _reals(fields["leaf_const"], count)
     counts = _integers(fields["num_features"])
     features, coefficients = fields["leaf_features"].split(), fields["leaf_coeff"].split()
     if len(counts) != count or min(counts) < 0 or len(features) != sum(counts):
         raise ValueError("leaves with another number of features than they say")
-    _reals(coefficients, len(features))
+    _reals(" ".join(coefficients), len(features))
     if features and not 0 <= min(_integers(" ".join(features))) <= max(map(int, features)) < width:
         raise ValueError(f"a slope along a feature beyond {width}")
     for name, words in (("leaf_features", features), ("leaf_coeff", coefficients)):
@@ -170,14 +177,14 @@ def _check_slopes(fields: dict[str, str], count: int, width: int) -> None:
             raise ValueError(f"{name} that are not apart as LightGBM writes them")
 
 
-def _reals(words: list[str], count: int) -> list[float]:
-    reals = [float(word) for word in words]
-    if len(reals) != count or not all(map(isfinite, reals)):
+def _reals(words: str, count: int) -> str:
+    """The words, once there are so many and none is ``inf`` or ``nan``."""
+    if len(words.split()) != count or words.strip(REALS):
         raise ValueError(f"expected {count} finite numbers")
-    return reals
+    return words
 
 
 def _integers(words: str) -> list[int]:
-    if not INTEGERS.fullmatch(words):
+    if words.strip(INTEGERS):
         raise ValueError(f"expected integers, got {words[:40]!r}")
     return [int(word) for word in words.split(" ")]

@@ -46,9 +46,10 @@ class PackedTrees:
         self._first = (2**BITS * np.arange(len(parts)))[:, None]
         for number, (tree, leaves) in enumerate(parts):
             nodes = sorted({node for leaf in leaves for node in leaf.path})
+            thresholds = tree.thresholds.split()
             for bit, node in enumerate(nodes):
                 self._features[number, bit] = tree.features[node]
-                self._thresholds[number, bit] = tree.thresholds[node]
+                self._thresholds[number, bit] = float(thresholds[node])
             _fill(self._responses[number], leaves, nodes)
 
     @classmethod
@@ -56,7 +57,7 @@ class PackedTrees:
         """Those of an ensemble; none where trees are large, deep or sloped, or take numbers for missing."""
         parts = []
         for tree in trees:
-            leaves = _leaves(tree) if len(tree.leaves) <= MAX_LEAVES else []
+            leaves = _leaves(tree) if tree.count <= MAX_LEAVES else []
             if not leaves or max(len(leaf.path) for leaf in leaves) > BITS:
                 return None
             if tree.sloped or not ALWAYS_NUMBERS.issuperset(tree.decisions):
@@ -81,12 +82,13 @@ class PackedTrees:
 
 def _leaves(tree: Tree) -> list[Leaf]:
     """Leaves from left to right."""
+    responses = tree.leaves.split()
     found: list[Leaf] = []
     ahead: list[tuple[int, dict[int, bool]]] = [(0 if tree.features else ~0, {})]
     while ahead:
         node, path = ahead.pop()
         if node < 0:
-            found.append(Leaf(tree.leaves[~node], path))
+            found.append(Leaf(float(responses[~node]), path))
         else:
             ahead += [(tree.right[node], path | {node: True}), (tree.left[node], path | {node: False})]
     return found
