@@ -8,11 +8,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from foretell.errors import ForetellError
+from foretell.serving import messages
 from foretell.training.connection import connect, home, told, tracking_uri
 from foretell.training.promotion import CHAMPION
 
@@ -20,28 +21,18 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
-class Model(msgspec.Struct, frozen=True):
-    """A registered model version.
+class Model(messages.Model, frozen=True):
+    """A registered model version, and where it lies.
 
     Attributes:
-        target: such as ``gemm.latency``.
-        version: counts from 1 within a target.
-        run_id: the training's run.
-        champion: whether it is the version that answers.
-        created_at_s: Unix time of its registration.
-        metrics: figures on the held-out rows.
-        tags: data version, split, commit and so on.
         location: folder of the MLflow model: a path here, or an address elsewhere.
     """
 
-    target: str
-    version: str
-    run_id: str
-    champion: bool
-    created_at_s: float
-    metrics: dict[str, float]
-    tags: dict[str, str]
     location: str
+
+    def told(self) -> dict[str, Any]:
+        """Everything but the location."""
+        return {name: getattr(self, name) for name in messages.Model.__struct_fields__}
 
 
 class Answer(msgspec.Struct, frozen=True):

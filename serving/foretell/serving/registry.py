@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ import msgspec
 
 from foretell import errors
 from foretell.errors import ArtefactError, NotRegisteredError, UnavailableError
-from foretell.serving import lookup
+from foretell.serving import lookup, messages
 from foretell.serving.lookup import Answer, Model
 from foretell.training.connection import database, home, tracking_uri
 
@@ -33,25 +32,14 @@ CHANGE_COUNTER: Final = slice(24, 28)
 """Bytes of an SQLite file that change with every transaction (sqlite.org/fileformat2.html, 1.3.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(messages.Model, frozen=True):
     """A champion with its files at hand.
 
     Attributes:
-        target: such as ``gemm.latency``.
-        version: counts from 1 within a target.
-        run_id: the training's run.
         path: folder for `foretell.predictors.load`.
-        metrics: figures on the held-out rows.
-        tags: data version, split, commit and so on.
     """
 
-    target: str
-    version: str
-    run_id: str
     path: Path
-    metrics: dict[str, float]
-    tags: dict[str, str]
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -70,7 +58,7 @@ def champion(target: str) -> Registered:
         UnavailableError: MLflow cannot be reached.
     """
     model = _champion(target)
-    return Registered(target, model.version, model.run_id, _artefact(model), model.metrics, model.tags)
+    return Registered(**model.told(), path=_artefact(model))
 
 
 def champion_version(target: str) -> str:

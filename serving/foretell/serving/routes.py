@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +27,6 @@ PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 }
 HIDDEN: Final = "told to whoever asks with the token"
-_to_message: Final = partial(msgspec.convert, type=messages.Model, from_attributes=True)
 
 
 class Routes:
@@ -75,7 +73,7 @@ class Routes:
         async with self._listing:
             if time.monotonic() - self._listed_at_s > self._options.poll_s:
                 found = await to_thread.run_sync(registry.models)
-                self._listed = messages.Models([_to_message(model) for model in found])
+                self._listed = messages.Models([messages.Model(**model.told()) for model in found])
                 self._listed_at_s = time.monotonic()
         return as_json(self._listed)
 

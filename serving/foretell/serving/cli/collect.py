@@ -6,12 +6,11 @@ from typing import Literal
 import click
 
 from foretell.datasets.collectors import TORCH
-from foretell.datasets.collectors.bar import progress_bar
-from foretell.datasets.collectors.campaign import run
 from foretell.datasets.collectors.energy import NoEnergy
 from foretell.datasets.collectors.here import collector_here
 from foretell.datasets.store import Store
 from foretell.errors import InputError, one_of
+from foretell.serving.cli.measuring import measure
 from foretell.serving.cli.output import json_option, print_json
 
 
@@ -47,15 +46,7 @@ def collect(
         if dtype not in supported:
             raise InputError("dtype", dtype, one_of(supported))
     cases = collector.cases(dtypes or supported, seed=seed)
-    with progress_bar(seconds) as report:
-        progress = run(
-            collector,
-            cases,
-            append=lambda rows: store.append("kernel", rows),
-            budget_s=seconds,
-            already=store.scan("kernel").collect(),
-            report=report,
-        )
+    progress = measure(collector, cases, store, seconds)
     if as_json:
         print_json({"kind": kind, "store": str(store.root)} | dataclasses.asdict(progress))
     else:

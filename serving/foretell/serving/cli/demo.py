@@ -6,9 +6,7 @@ from typing import Any
 
 import click
 
-from foretell.datasets.collectors.bar import progress_bar
 from foretell.datasets.collectors.base import Measurement
-from foretell.datasets.collectors.campaign import run
 from foretell.datasets.collectors.cases import KernelCase
 from foretell.datasets.collectors.energy import NoEnergy
 from foretell.datasets.collectors.here import collector_here
@@ -16,6 +14,7 @@ from foretell.datasets.collectors.kernels import TorchKernels
 from foretell.datasets.doctor import findings
 from foretell.datasets.store import Store
 from foretell.serving.api import Foretell
+from foretell.serving.cli.measuring import measure
 from foretell.serving.cli.output import print_table
 from foretell.serving.cli.train import run_training, show
 
@@ -45,7 +44,7 @@ def demo(*, seconds: int) -> None:
 
     _heading(f"measuring matrix products for {seconds} s, on one thread so that a busy machine disturbs less")
     collector = collector_here("gemm", store, "cpu", threads=1, sensor=NoEnergy("not asked for"))
-    _measure(collector, store, seconds)
+    measure(collector, collector.cases(), store, seconds)
 
     _heading("learning, judged on shapes held out")
     show(run_training(TARGET, plot=PICTURE))
@@ -57,19 +56,6 @@ def demo(*, seconds: int) -> None:
 
 def _heading(text: str) -> None:
     click.secho(f"\n{text}", bold=True)
-
-
-def _measure(collector: TorchKernels[Any], store: Store, seconds: float) -> None:
-    cases = collector.cases()
-    with progress_bar(seconds) as report:
-        run(
-            collector,
-            cases,
-            append=lambda rows: store.append("kernel", rows),
-            budget_s=seconds,
-            already=store.scan("kernel").collect(),
-            report=report,
-        )
 
 
 def _new_shapes(collector: TorchKernels[Any], store: Store) -> list[dict[str, Any]]:

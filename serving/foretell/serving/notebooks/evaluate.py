@@ -41,6 +41,12 @@ def table(rows: list[dict[str, Any]]) -> mo.ui.table:
     )
 
 
+@app.function
+def section(words: str, *shown: Any) -> Any:
+    """A part of the page: a heading with what there is to know, then what there is to see."""
+    return mo.vstack([mo.md(words), *shown])
+
+
 @app.cell
 def load():
     try:
@@ -88,17 +94,15 @@ def beside_baselines(champion):
         for name in sorted(_names)
     ]
     baselines = table(_rows)
-    mo.vstack(
-        [
-            mo.md("""
-            ## Beside the baselines
+    section(
+        """
+        ## Beside the baselines
 
-            The figures that were logged with the run, each a mean over the tables of measurements: the
-            roofline knows the physics and one constant, the forest has the same features as the champion.
-            A champion that does not beat both has learnt nothing worth its keep.
-            """),
-            baselines,
-        ]
+        The figures that were logged with the run, each a mean over the tables of measurements: the
+        roofline knows the physics and one constant, the forest has the same features as the champion.
+        A champion that does not beat both has learnt nothing worth its keep.
+        """,
+        baselines,
     )
     return (baselines,)
 
@@ -106,17 +110,15 @@ def beside_baselines(champion):
 @app.cell
 def by_table(found):
     tables = table(found.by_table)
-    mo.vstack(
-        [
-            mo.md("""
-            ## By table
+    section(
+        """
+        ## By table
 
-            One line is one library version's kernels in one data type on one device, and has a model of its
-            own where there was enough to learn from. About 90 % should lie inside of the interval in each of
-            them; a table far below that is one whose promises do not hold.
-            """),
-            tables,
-        ]
+        One line is one library version's kernels in one data type on one device, and has a model of its
+        own where there was enough to learn from. About 90 % should lie inside of the interval in each of
+        them; a table far below that is one whose promises do not hold.
+        """,
+        tables,
     )
     return (tables,)
 
@@ -128,18 +130,16 @@ def against(found):
         found.actual,
         found.rows.select(pl.concat_str(find(TARGET).tables, separator="/")).to_series().to_list(),
     )
-    mo.vstack(
-        [
-            mo.md("""
-            ## Predicted against measured
+    section(
+        """
+        ## Predicted against measured
 
-            On the left every point is a row, and a perfect model puts all of them on the diagonal; the grey
-            lines are the 90 % intervals, which should reach the diagonal nine times in ten. On the right the
-            same errors in bins of equal count: where the dashed line leaves the full one, a few shapes are
-            much worse than the rest.
-            """),
-            predicted_against_measured,
-        ]
+        On the left every point is a row, and a perfect model puts all of them on the diagonal; the grey
+        lines are the 90 % intervals, which should reach the diagonal nine times in ten. On the right the
+        same errors in bins of equal count: where the dashed line leaves the full one, a few shapes are
+        much worse than the rest.
+        """,
+        predicted_against_measured,
     )
     return (predicted_against_measured,)
 
@@ -148,18 +148,16 @@ def against(found):
 def by_size(found):
     error_by_size = size_figure(found.prediction, found.actual, found.rows["dtype"].to_list())
     sizes = table(found.by_size)
-    mo.vstack(
-        [
-            mo.md("""
-            ## Error by size and data type
+    section(
+        """
+        ## Error by size and data type
 
-            Small products are mostly launch and dispatch, which hardly depend on the shape but vary from call
-            to call; large ones follow the arithmetic. A data type whose line lies apart is run by other
-            kernels, and wants more measurements.
-            """),
-            error_by_size,
-            sizes,
-        ]
+        Small products are mostly launch and dispatch, which hardly depend on the shape but vary from call
+        to call; large ones follow the arithmetic. A data type whose line lies apart is run by other
+        kernels, and wants more measurements.
+        """,
+        error_by_size,
+        sizes,
     )
     return error_by_size, sizes
 
@@ -171,18 +169,16 @@ def calibration(found):
         [row["share below"] for row in found.calibration],
         found.rows.height,
     )
-    mo.vstack(
-        [
-            mo.md("""
-            ## Calibration
+    section(
+        """
+        ## Calibration
 
-            For each nominal level the share of measurements that lay below the model's quantile: on the
-            diagonal the quantiles mean what they say. Below it on the left and above it on the right the
-            interval is wider than it need be, the other way round it promises too much; inside of the grey
-            band it may be chance.
-            """),
-            nominal_against_share,
-        ]
+        For each nominal level the share of measurements that lay below the model's quantile: on the
+        diagonal the quantiles mean what they say. Below it on the left and above it on the right the
+        interval is wider than it need be, the other way round it promises too much; inside of the grey
+        band it may be chance.
+        """,
+        nominal_against_share,
     )
     return (nominal_against_share,)
 
@@ -190,17 +186,15 @@ def calibration(found):
 @app.cell
 def worst(found):
     worst_cases = table(found.worst)
-    mo.vstack(
-        [
-            mo.md("""
-            ## Worst cases
+    section(
+        """
+        ## Worst cases
 
-            The rows with the largest error: shapes that have something in common ask for a feature that the
-            model lacks, or for measurements nearby. A single odd one among good neighbours is more often a
-            disturbed measurement, which measuring again shows.
-            """),
-            worst_cases,
-        ]
+        The rows with the largest error: shapes that have something in common ask for a feature that the
+        model lacks, or for measurements nearby. A single odd one among good neighbours is more often a
+        disturbed measurement, which measuring again shows.
+        """,
+        worst_cases,
     )
     return (worst_cases,)
 
