@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
-from foretell.datasets.device import DeviceFigures
 from foretell.errors import InputError, one_of
 from foretell.predictors.base import Predictor, Task
 from foretell.predictors.families import ENCODERS, FAMILIES
 from foretell.predictors.options import TableOptions
-from foretell.predictors.tables import TablePredictor
+
+if TYPE_CHECKING:  # reading tables of devices takes longer than many a caller lives
+    from foretell.datasets.device import DeviceFigures
+    from foretell.predictors.tables import TablePredictor
 
 
-def build(task: Task, options: TableOptions, described: Iterable[DeviceFigures] = ()) -> TablePredictor:
+def build(task: Task, options: TableOptions, described: "Iterable[DeviceFigures]" = ()) -> "TablePredictor":
     """An unfitted predictor.
 
     Args:
@@ -23,6 +26,8 @@ def build(task: Task, options: TableOptions, described: Iterable[DeviceFigures] 
     Raises:
         InputError: a family that does not exist.
     """
+    from foretell.predictors.tables import TablePredictor  # noqa: PLC0415
+
     if options.family not in FAMILIES:
         raise InputError("family", options.family, one_of(FAMILIES))
     encoder = resolve_name(ENCODERS[task.encoder])(described)
@@ -35,4 +40,6 @@ def load(path: Path) -> Predictor:
     Raises:
         ArtefactError: files that are missing or damaged, or of another format.
     """
+    from foretell.predictors.tables import TablePredictor  # noqa: PLC0415
+
     return TablePredictor.load(path)

@@ -16,9 +16,10 @@ def _beside(name):
     return module
 
 
-aic, others = _beside("doubles_aic"), _beside("doubles")
+aic, others, nas = _beside("doubles_aic"), _beside("doubles"), _beside("doubles_help")
 SMALL = {
     "aiconfigurator": {"one file": aic.one_of_each, "wheel": aic.wheel},
+    "help": {"one file": nas.help_one_file},
     "neusight": {"one file": others.neusight_one_file, "repository": others.neusight_repository},
     "vidur": {"one file": others.vidur_one_file, "repository": others.vidur_repository},
 }

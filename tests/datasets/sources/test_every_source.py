@@ -15,6 +15,7 @@ def build(name, path):
 
 
 FORMS = {name: ("one file", "wheel" if name == "aiconfigurator" else "repository") for name in SOURCES}
+FORMS["help"] = ("one file",)
 
 
 @pytest.fixture(

@@ -26,7 +26,7 @@ from foretell.training.online import Published
 
 LOG: Final = logging.getLogger(__name__)
 TRAINER: Final = "foretell.serving.llmd.trainer"
-ANSWER_S: Final = 20.0
+ANSWER_S: Final = 60.0
 """Longest wait for the trainer, which may be reading its store."""
 RESTART_S: Final = 2.0
 ROTATE_S: Final = 5.0
@@ -101,7 +101,7 @@ class Learning:
         for content in encoded:
             self._send(wire.Samples(content[journals.HEAD.size :]))
 
-    async def ask(self, what: str, **options: bool) -> dict[str, Any]:
+    async def ask(self, what: str, within_s: float = ANSWER_S, **options: bool) -> dict[str, Any]:
         """What the trainer knows.
 
         Raises:
@@ -111,7 +111,7 @@ class Learning:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         self._send(wire.Ask(number, what, options))
         try:
-            return await asyncio.wait_for(answer, ANSWER_S)
+            return await asyncio.wait_for(answer, within_s)
         except TimeoutError:
             raise UnavailableError("the trainer does not answer: see its log") from None
         finally:

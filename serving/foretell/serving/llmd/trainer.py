@@ -27,7 +27,7 @@ from foretell.training.online import PoolLearner, Published
 from foretell.training.window import KV_STEP, PREFIX_STEP
 
 LOG: Final = logging.getLogger(__name__)
-NICE: Final = 10
+NICE: Final = 5
 """Answers come first where cores are few."""
 REST: Final = 3.0
 """After a refit, how many times as long as it took until the next."""

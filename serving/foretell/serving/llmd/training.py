@@ -1,5 +1,6 @@
 """Routes of the training server."""
 
+import contextlib
 import io
 import re
 import tarfile
@@ -13,7 +14,7 @@ from foretell.errors import ForetellError, NotRegisteredError, UnavailableError
 from foretell.predictors.latency import feature_names
 from foretell.serving.llmd import read
 from foretell.serving.llmd.app import Answer, Handler
-from foretell.serving.llmd.learning import Learning
+from foretell.serving.llmd.learning import ANSWER_S, Learning
 from foretell.serving.llmd.messages import MODEL_TYPE
 from foretell.serving.llmd.metrics import Metrics
 from foretell.serving.llmd.models import Held, Models, stamp
@@ -27,6 +28,8 @@ ENDPOINTS: Final = (
     "/model/{name}/info", "/model/{name}/download", "/model/ttft/lgb/txt", "/model/tpot/lgb/txt",
     "/model/ttft/lgb/importances", "/model/tpot/lgb/importances", "/model/export",
 )  # fmt: skip
+QUICK_S: Final = 2.0
+"""Longest that a scrape or the page waits for the trainer; then they show what it said last."""
 IMPORTANCES: Final = re.compile(r"^Column_(\d+)=([\d.eE+-]+)$", re.MULTILINE)
 
 
@@ -148,10 +151,9 @@ class TrainingRoutes:
 
     async def data_status(self, body: bytes) -> Answer:
         """How many samples there are, of which kind, and how predictions fare."""
-        status = await self._learning.ask("status")
-        self._metrics.state.status = status
+        status = await self._status(ANSWER_S)
         totals = _totals(status)
-        pools: Mapping[str, Any] = status["pools"]
+        pools: Mapping[str, Any] = status.get("pools", {})
         return as_json(
             {
                 "training_data": _samples(totals["training"]),
@@ -160,7 +162,7 @@ class TrainingRoutes:
                 "metrics": {pool: _figures(told) for pool, told in pools.items()},
                 "bucket_distribution": _buckets(pools),
                 "model_ready": self._models.learnt,
-                "last_retrain": _time(status["last_refit_s"]),
+                "last_retrain": _time(status.get("last_refit_s", 0.0)),
                 "accepted_since_start": self._learning.accepted,
                 "degraded": self._learning.trouble,
             }
@@ -210,19 +212,18 @@ class TrainingRoutes:
 
     async def metrics(self, body: bytes) -> Answer:
         """Prometheus' format."""
-        self._metrics.state.status = await self._status()
+        await self._status()
         return await self._shared.metrics(body)
 
     async def healthz(self, body: bytes) -> Answer:
         """The process answers."""
         return as_json({"status": "ok", "service": "foretell-llm-d-training"})
 
-    async def _status(self) -> Mapping[str, Any]:
+    async def _status(self, within_s: float = QUICK_S) -> Mapping[str, Any]:
         """What the trainer knows; what it said last where it is away."""
-        try:
-            return await self._learning.ask("status")
-        except UnavailableError:
-            return self._metrics.state.status
+        with contextlib.suppress(UnavailableError):
+            self._metrics.state.status = await self._learning.ask("status", within_s)
+        return self._metrics.state.status
 
     def _learnt(self) -> dict[str, Held]:
         """Models that are not the prior, of the unnamed pool or else the first."""
