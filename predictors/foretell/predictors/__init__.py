@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from foretell.errors import InputError, one_of
 from foretell.predictors.base import Predictor, Task
-from foretell.predictors.families import ENCODERS, FAMILIES
+from foretell.predictors.families import ENCODERS, FAMILIES, NETWORK
 from foretell.predictors.options import TableOptions
 
 if TYPE_CHECKING:  # reading tables of devices takes longer than many a caller lives
@@ -40,6 +40,10 @@ def load(path: Path) -> Predictor:
     Raises:
         ArtefactError: files that are missing or damaged, or of another format.
     """
+    if (path / NETWORK).is_file():
+        from foretell.predictors.network import NetworkPredictor  # noqa: PLC0415
+
+        return NetworkPredictor.load(path)
     from foretell.predictors.tables import TablePredictor  # noqa: PLC0415
 
     return TablePredictor.load(path)

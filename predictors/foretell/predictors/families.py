@@ -10,6 +10,8 @@ FAMILIES: Final = {
 }
 TRANSFERRING: Final = frozenset({"lightgbm", "blend"})
 """Families that leave hardware that nobody measured to `foretell.predictors.unseen`."""
+NETWORK: Final = "network.json"
+"""Document of a saved device of `foretell.predictors.network`, by which it is told from tables."""
 ENCODERS: Final = {
     "gemm": "foretell.features.gemm:GemmEncoder",
     "bmm": "foretell.features.bmm:BmmEncoder",
@@ -20,4 +22,8 @@ ENCODERS: Final = {
     "elementwise": "foretell.features.elementwise:ElementwiseEncoder",
     "convolution": "foretell.features.convolution:ConvolutionEncoder",
     "collective": "foretell.features.collective:CollectiveEncoder",
+    "gemm-power": "foretell.features.power:GemmPowerEncoder",
+    "gemm-energy": "foretell.features.power:GemmEnergyEncoder",
+    "attention-power": "foretell.features.power:AttentionPowerEncoder",
+    "attention-energy": "foretell.features.power:AttentionEnergyEncoder",
 }

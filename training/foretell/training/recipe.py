@@ -195,13 +195,13 @@ def _log(
             plots=[plot],
             data_version=data_version,
             split=split.fingerprint(sorted(model.query.__struct_fields__)),
-            commit=_commit(),
+            commit=checkout_commit(),
             score=SCORE,
             optional=optional,
         )
 
 
-def _commit() -> str | None:
+def checkout_commit() -> str | None:
     """The commit of foretell's own checkout; null where it was installed from a wheel."""
     git = shutil.which("git")
     if git is None:

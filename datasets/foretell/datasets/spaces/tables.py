@@ -68,9 +68,10 @@ def read_table(folder: Path, name: str) -> Table:
     choices, columns = _choices(frame, name)
     searched.check(choices)
     devices = [column for column in frame.columns if column not in {KEY, *columns}]
-    wrong = [device for device in devices if not frame.schema[device].is_numeric()]
+    wrong = [device for device in devices if not frame.schema[device].is_float()]
     if wrong:
-        raise InputError(f"{file_of(name)}: {wrong[0]}", frame.schema[wrong[0]], "milliseconds")
+        expected = "devices' milliseconds as floating-point numbers"
+        raise InputError(f"{file_of(name)}: {wrong[0]}", "this column", expected)
     latency_ms = {
         device: frame[device].cast(pl.Float64).fill_null(float("nan")).to_numpy() for device in devices
     }

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "train": ("foretell.serving.cli.train:train", "Learn from what was measured, and register the model."),
     "predict": ("foretell.serving.cli.predict:predict", "Say how long something will take."),
     "evaluate": ("foretell.serving.cli.evaluate:evaluate", "Judge the champion on held-out rows."),
+    "adapt": ("foretell.serving.cli.adapt:adapt", "Learn a new device from a few measurements of networks."),
     "models": ("foretell.serving.cli.models:models", "List what is registered."),
     "promote": ("foretell.serving.cli.models:promote", "Make a version the champion."),
     "serve": ("foretell.serving.cli.serve:serve", "Answer over REST."),
