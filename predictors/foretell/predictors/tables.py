@@ -134,9 +134,7 @@ class TablePredictor:
                 learnt from.
         """
         if not self._unseen:
-            raise InputError(
-                "calibrate", self.task.target, "a model of times that knows hardware by its figures"
-            )
+            raise InputError("calibrate", self.task.target, "a model of times that transfers")
         handful = checked_handful(rows, self.query, self.task.label)
         batch = self.encoder.columns(handful.drop(self.task.label))
         label = handful[self.task.label].to_numpy()
@@ -163,6 +161,9 @@ class TablePredictor:
         head, multiples, strange = self._route(self.encoder.place(query), levels)
         features, floor = self.encoder.encode_one(query)
         values, beyond = head.predict_one(features, floor, multiples)
+        most = self.encoder.bound_one(query)
+        if most is not None:
+            values = [min(value, most) for value in values]
         return self._prediction(np.array([values]), np.array([strange or beyond]), levels)
 
     def _predict(self, batch: Batch, levels: tuple[float, ...]) -> Prediction:
@@ -174,7 +175,10 @@ class TablePredictor:
             head, multiples, strange = self._route(place, levels)
             values[rows], beyond = head.predict(features[rows], floor[rows], multiples)
             outside[rows] = beyond | strange
-        return self._prediction(values, outside, levels)
+        most = self.encoder.bound(batch)
+        return self._prediction(
+            values if most is None else np.minimum(values, most[:, None]), outside, levels
+        )
 
     def _prediction(
         self, values: Array, outside: npt.NDArray[np.bool_], levels: tuple[float, ...]

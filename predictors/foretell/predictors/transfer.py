@@ -160,7 +160,9 @@ class Transfer:
         log_label = np.log(sample.label)
         waves, effects = Waves.fit(work, log_label, sample.tables, _weights(sample))
         features, log_us = _regime(sample.features, names, work, waves, effects[sample.tables])
-        booster = Boosted(OPTIONS).fit(features, log_label - log_us, seed=seed)
+        # What is left over on one family alone says nothing of the next (docs/log.md): it stays uncorrected.
+        rest = log_label - log_us if len(np.unique(sample.kins())) > 1 else np.zeros_like(log_us)
+        booster = Boosted(OPTIONS).fit(features, rest, seed=seed)
         spanning = sample.features[:, _spanning(names, extent)]
         lower, upper = spanning.min(axis=0), spanning.max(axis=0)
         none = np.empty((0, len(GRID)))
@@ -186,7 +188,7 @@ class Transfer:
         # What the booster corrects depends on the effects a little: once more with the better ones.
         for _ in range(2):
             regime, _ = _regime(features, self.names, work, self.waves, effects)
-            rest = np.log(label) - self.booster.predict(regime)
+            rest = np.log(label) - self._correction(features, regime)
             effects, covariance = self.waves.adapted(work, rest, prior.centre, prior.spread)
         return Known(effects, covariance, adapted=True)
 
@@ -204,7 +206,17 @@ class Transfer:
         if not len(self.quantiles):
             # The prior knows one width for all devices.
             size, beyond = np.ones_like(size), beyond[:, :extent]
-        return log_us + self.booster.predict(regime), size, beyond.max(axis=1)
+        return log_us + self._correction(features, regime), size, beyond.max(axis=1)
+
+    def _correction(self, features: Array, regime: Array) -> Array:
+        """What the booster adds; an octave outside of the shapes that it has seen it has no say any more.
+
+        Trees go on with what they learnt at the edge, and the physics knows better (docs/log.md).
+        """
+        extent = len(self.lower) - _figures(self.names)
+        seen, lower, upper = features[:, :extent], self.lower[:extent], self.upper[:extent]
+        octaves = np.maximum(lower - seen, seen - upper).max(axis=1)
+        return self.booster.predict(regime) * np.clip(1.0 - octaves, 0.0, 1.0)
 
     def interval(self, known: Known) -> Interval:
         """Of the errors, as multiples of their size."""

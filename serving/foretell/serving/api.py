@@ -10,6 +10,7 @@ from foretell import predictors
 from foretell.errors import InputError
 from foretell.features.fields import to_query
 from foretell.predictors.base import LEVELS, Prediction, Predictor
+from foretell.predictors.tables import TablePredictor
 from foretell.serving import registry
 
 
@@ -33,6 +34,27 @@ class Foretell:
         """The model that a predictor saved in the folder `path`, registered or not."""
         made = cls.__new__(cls)
         made._set(predictors.load(path), version)
+        return made
+
+    def calibrated(self, rows: Sequence[Mapping[str, Any]] | pl.DataFrame) -> Self:
+        """The same model for a device that it knew by its figures alone, now by measurements of it too.
+
+        The registered model stays what it is.
+
+        Args:
+            rows: query fields and the label, such as ``latency_us``: a handful of shapes of one device, 8 at
+                least of each data type.
+
+        Raises:
+            InputError: rows that do not fit, of several devices, too few, or that contradict each other; or a
+                device that the model has learnt.
+        """
+        if not isinstance(self.predictor, TablePredictor):
+            raise InputError("target", self.target, "a target of kernels, such as gemm.latency")
+        if not isinstance(rows, pl.DataFrame):
+            rows = pl.DataFrame([dict(row) for row in rows], infer_schema_length=None)
+        made = type(self).__new__(type(self))
+        made._set(self.predictor.adapted(rows), self.version)
         return made
 
     def _set(self, predictor: Predictor, version: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import polars as pl
 from msgspec.inspect import Field, IntType
 
+from foretell.datasets.device import device, slug
 from foretell.errors import InputError, one_of
 from foretell.features.fields import alternatives, fields_of, words
 from foretell.predictors.base import Prediction
@@ -63,9 +64,14 @@ def _command(target: str) -> click.Command:
     file = click.Option(
         ["--file"], type=click.Path(path_type=Path), help=f"Many questions: a file in {_suffixes()}."
     )
+    calibrate = click.Option(
+        ["--calibrate"],
+        type=click.Path(path_type=Path),
+        help=f"Measurements of the device that is asked about: a file in {_suffixes()}, with the label.",
+    )
     flag = click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON.")
 
-    def answer(file: Path | None, as_json: bool, **fields: str | None) -> None:
+    def answer(file: Path | None, calibrate: Path | None, as_json: bool, **fields: str | None) -> None:
         given = {
             name: _value(text, fields_of(query)[name]) for name, text in fields.items() if text is not None
         }
@@ -73,14 +79,16 @@ def _command(target: str) -> click.Command:
             raise InputError("file", str(file), "either a file or the fields of one question, not both")
         model = Foretell(target)
         rows: Any = given if file is None else _read(file)
-        prediction = model.predict(rows)
         questions = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame([given])
+        if calibrate is not None:
+            model = _calibrated(model, _read(calibrate, "calibrate"), questions)
+        prediction = model.predict(rows)
         _show(prediction, questions, model.version, as_json=as_json)
 
     return click.Command(
         target,
         callback=answer,
-        params=[*options, file, flag],
+        params=[*options, file, calibrate, flag],
         help=f"Predict {target}, in {TARGETS[target].task.unit}.",
     )
 
@@ -100,17 +108,35 @@ def _value(text: str, field: Field) -> str | int:
     return text
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _calibrated(model: Foretell, measured: pl.DataFrame, questions: pl.DataFrame) -> Foretell:
+    """The model with a handful of measurements, of the device that is asked about and of no other."""
+    if "device" in measured.columns and "device" in questions.columns:
+        known = set(map(_device, measured["device"].unique()))
+        for name in questions["device"].unique():
+            if _device(name) not in known:
+                raise InputError("device", name, f"the device that was measured, {one_of(sorted(known))}")
+    return model.calibrated(measured)
+
+
+def _device(name: str) -> str:
+    """One name for all that a device goes by; one that the published table lacks has its own."""
+    try:
+        return device(str(name)).name
+    except InputError:
+        return slug(str(name))
+
+
+def _read(path: Path, option: str = "file") -> pl.DataFrame:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError("file", str(path), f"a name that ends in {_suffixes()}")
+        raise InputError(option, str(path), f"a name that ends in {_suffixes()}")
     try:
         with path.open("rb") as file:
             return reader(file)
     # On some damaged Parquet files Polars panics, which is no `PolarsError`.
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).partition("\n")[0]
-        raise InputError("file", str(path), f"a readable {path.suffix} file ({reason})") from error
+        raise InputError(option, str(path), f"a readable {path.suffix} file ({reason})") from error
 
 
 def _suffixes() -> str:

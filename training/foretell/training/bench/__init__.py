@@ -6,8 +6,11 @@ from typing import Final, NamedTuple
 PROTOCOLS: Final = {
     "attention-holdout": "foretell.training.bench.attention_holdout:run",
     "gemm-holdout": "foretell.training.bench.gemm_holdout:run",
+    "gemm-power": "foretell.training.bench.gemm_power:run",
+    "gemm-unseen-gpu": "foretell.training.bench.gemm_unseen_gpu:run",
     "moe-holdout": "foretell.training.bench.moe_holdout:run",
     "nas-few-shot": "foretell.training.bench.nas_few_shot:run",
+    "neusight-unseen": "foretell.training.bench.neusight_unseen:run",
     "serving-state": "foretell.training.bench.serving_state:run",
     "vidur-out": "foretell.training.bench.vidur_out:run",
 }
@@ -27,6 +30,9 @@ class Option(NamedTuple):
 
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
+    "gemm-unseen-gpu": {
+        "calibration": Option(int, "Measurements of the device itself, 0, 16 or 64; all three if left out."),
+    },
     "nas-few-shot": {
         "space": Option(str, "Search space: nb201, fbnet or ofa."),
         "sources": Option(tuple, "Devices to learn from, NAME,NAME."),
