@@ -32,7 +32,7 @@ def test_a_target_is_found_by_the_name_in_its_task(name, target):
 
 def test_the_label_is_a_column_whose_name_says_the_unit(target, columns):
     assert target.task.label in columns
-    assert target.task.label.endswith(f"_{target.task.unit}")
+    assert target.task.label.endswith(f"_{target.task.unit.lower()}")
 
 
 def test_the_encoder_asks_for_columns_of_the_kind_and_never_for_the_label(target, columns):

@@ -98,6 +98,14 @@ class Encoder(Protocol):
         """
         ...
 
+    def bound(self, batch: Batch) -> Array | None:
+        """The most that a row's label can be, shape (rows,); null where nothing bounds it."""
+        ...
+
+    def bound_one(self, query: Any) -> float | None:
+        """`bound` for one query."""
+        ...
+
     def place(self, query: Any) -> Place:
         """Where one query runs."""
         ...

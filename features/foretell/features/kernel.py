@@ -126,6 +126,16 @@ class KernelEncoder:
             raise self._too_large(query, machine.memory_bytes)
         return features, floor_us
 
+    def bound(self, batch: Batch) -> Array | None:
+        """The most that a row's label can be, shape (rows,); null where nothing bounds it."""
+        del batch
+        return None
+
+    def bound_one(self, query: Any) -> float | None:
+        """`bound` for one query."""
+        del query
+        return None
+
     def state(self) -> dict[str, Any]:
         """Figures of the devices, ready for JSON."""
         return {"devices": [msgspec.to_builtins(figures) for figures in self._places.known()]}

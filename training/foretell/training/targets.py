@@ -1,7 +1,7 @@
 """What can be predicted: a kind of row, a label, a unit, and how its rows may be split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -53,6 +53,13 @@ def _latency(operator: str, split: str = "site", family: str = "lightgbm", **mor
     )
 
 
+def _drawn(operator: str, quantity: str, unit: str, label: str) -> Target:
+    """The power or energy of an operator, where it was measured."""
+    latency = _latency(operator)
+    task = Task(f"{operator}.{quantity}", unit, label, f"{operator}-{quantity}")
+    return replace(latency, task=task, usable=latency.usable & pl.col(label).is_not_null())
+
+
 _TARGETS: Final = (
     _latency("gemm", mrow=("m",)),
     _latency("bmm", mrow=("m",)),
@@ -64,6 +71,10 @@ _TARGETS: Final = (
     _latency("convolution"),
     # Machines hold 2, 4 or 8 GPUs: too few groups to hold some out.
     _latency("collective", split="row", message=("message_bytes",)),
+    _drawn("gemm", "power", "W", "power_w"),
+    _drawn("gemm", "energy", "mJ", "energy_mj"),
+    _drawn("attention", "power", "W", "power_w"),
+    _drawn("attention", "energy", "mJ", "energy_mj"),
 )
 TARGETS: Final = {target.task.target: target for target in _TARGETS}
 
