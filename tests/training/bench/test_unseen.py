@@ -1,4 +1,4 @@
-"""Protocols on hardware that nobody measured: what is given away is not scored, and kin never vouch for kin."""
+"""Protocols on hardware that nobody measured: what is given away, and what is refused."""
 
 from pathlib import Path
 
