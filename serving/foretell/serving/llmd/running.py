@@ -15,7 +15,8 @@ import httpx
 
 from foretell.errors import UnavailableError
 
-START_S: Final = 60.0
+START_S: Final = 180.0
+"""A busy machine takes its time."""
 COMMAND: Final = "from foretell.serving.cli.main import main; main()"
 
 

@@ -166,7 +166,6 @@ def listening(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind((host, port))
-    bound.set_inheritable(True)
     # From here on clients of either port wait rather than being turned away.
     bound.listen(BACKLOG)
     return bound
