@@ -22,6 +22,7 @@ from foretell.serving.llmd import archive, wire
 from foretell.serving.llmd.folder import StateFolder
 from foretell.serving.llmd.journal import Record, decode, read_segment
 from foretell.serving.llmd.options import Options
+from foretell.serving.llmd.parent import end_with_parent
 from foretell.training.learner import LEAST_ROWS, TARGETS
 from foretell.training.online import PoolLearner, Published
 from foretell.training.window import KV_STEP, PREFIX_STEP
@@ -216,6 +217,7 @@ def main() -> None:
     """Run until the server is gone; its options come as the only argument."""
     options = msgspec.json.decode(sys.argv[1], type=Options)
     os.nice(NICE)
+    end_with_parent()
     folder = StateFolder(options.folder)
     with folder.alone("trainer", wait=True):
         trainer = Trainer(options, Store(), folder)

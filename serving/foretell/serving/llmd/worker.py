@@ -2,29 +2,19 @@
 
 import os
 import sys
-import threading
-import time
-from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from foretell.serving.llmd.options import Options
+from foretell.serving.llmd.parent import end_with_parent
 from foretell.serving.llmd.server import serve
-
-LOOK_S: Final = 1.0
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOK_S)
-    os._exit(0)
 
 
 def main() -> None:
     """Serve with the options of the only argument; the token comes as FORETELL_TOKEN."""
     options = msgspec.json.decode(sys.argv[1], type=Options)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     serve(replace(options, token=os.environ.get("FORETELL_TOKEN", "")))
 
 
