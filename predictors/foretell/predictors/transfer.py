@@ -216,7 +216,7 @@ class Transfer:
         extent = len(self.lower) - _figures(self.names)
         seen, lower, upper = features[:, :extent], self.lower[:extent], self.upper[:extent]
         octaves = np.maximum(lower - seen, seen - upper).max(axis=1)
-        return self.booster.predict(regime) * np.clip(1.0 - octaves, 0.0, 1.0)
+        return np.asarray(self.booster.predict(regime) * np.clip(1.0 - octaves, 0.0, 1.0))
 
     def interval(self, known: Known) -> Interval:
         """Of the errors, as multiples of their size."""

@@ -163,7 +163,7 @@ class Waves:
         precision = np.full(len(log_label), np.sqrt(2.0) / NOISE)
         rounded = NOISE * np.sqrt(2.0)
         found, curvature = _Problem(residuals, centre, spread, heavy, precision, rounded).solve()
-        return found, np.linalg.inv(curvature)
+        return found, np.asarray(np.linalg.inv(curvature), dtype=np.float64)
 
     def chosen(self, work: Work, effects: Array) -> Choice:
         """The fastest cut of each row.
@@ -179,8 +179,10 @@ class Waves:
                 work, effects, Choice(*(getattr(work, name) for name in Choice._fields))
             ).argmin(0)
         rows = np.arange(len(picked))
-        cut = (getattr(work, name)[picked, rows] for name in Choice._fields[:5])
-        return Choice(*cut, tile=work.tile[picked], split=work.split[picked])
+        waves, share, compute, load, partial = (
+            getattr(work, name)[picked, rows] for name in Choice._fields[:5]
+        )
+        return Choice(waves, share, compute, load, partial, work.tile[picked], work.split[picked])
 
     def parts(self, work: Work, effects: Array, choice: Choice) -> Parts:
         """What the time of each row is made of."""
