@@ -1,5 +1,6 @@
 """Forward passes with one registered model: what is summed, what is guessed, and what is said of it."""
 
+import dataclasses
 import json
 
 import msgspec
@@ -151,3 +152,52 @@ def test_what_does_not_fit_is_refused_by_name(ask, changes, message):
 def test_what_is_no_model_is_refused(ask, config):
     with pytest.raises(InputError, match="model: got"):
         ask(config)
+
+
+WATTS = 400.0
+
+
+class Metered:
+    """A model of energy beside that of latency: every product draws the same power."""
+
+    target, version = "gemm.energy", "7"
+
+    def __init__(self):
+        self.latency = foretell.Foretell("gemm.latency")
+
+    def predict(self, row, levels):
+        answer = self.latency.predict(row, levels)
+        values_mj = answer.values * WATTS / 1e3
+        return dataclasses.replace(answer, target=self.target, unit="mJ", values=values_mj)
+
+
+@pytest.fixture
+def metered():
+    """Passes with that model of energy; most of their time is spent on products."""
+    forward = Forward()
+    forward._models["gemm.energy"] = Metered()
+    return lambda **changes: forward.predict(CONFIG, **STEP | {"tokens": 1024} | changes)
+
+
+def test_energy_is_power_times_time_where_all_operators_draw_the_same(metered):
+    found = metered()
+    assert found.latency_by_operator_us["gemm"][1] > 0.5 * found.latency_us[1]
+    # mJ = W us / 1000; medians are added as they are, so that only rounding differs.
+    assert found.energy_mj[1] == pytest.approx(found.latency_us[1] * WATTS / 1e3)
+    assert found.energy_mj[0] < found.energy_mj[1] < found.energy_mj[2]
+    assert "attention" in found.energy_reason
+    assert "taken to draw the others' mean power" in found.energy_reason
+
+
+def test_energy_is_that_of_all_devices(metered, monkeypatch):
+    # Talking takes most of the time of so small a model, and nothing knows its energy.
+    monkeypatch.setattr("foretell.serving.forward.LEAST_COVERED", 0.1)
+    shared = metered(tp=2)
+    assert shared.energy_mj[1] == pytest.approx(2 * shared.latency_us[1] * WATTS / 1e3)
+
+
+def test_energy_of_the_lesser_part_of_the_time_is_not_taken_for_the_whole(metered):
+    found = metered(phase="decode", tokens=1, past=100_000, batch=8)
+    assert found.latency_by_operator_us["gemm"][1] < 0.5 * found.latency_us[1]
+    assert found.energy_mj is None
+    assert "% of the time" in found.energy_reason
