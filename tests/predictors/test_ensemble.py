@@ -45,7 +45,7 @@ def test_trees_are_those_that_lightgbm_tells_of(text):
     assert (ensemble.width, len(ensemble.trees)) == (booster.num_feature(), booster.num_trees())
     for tree, told in zip(ensemble.trees, booster.dump_model()["tree_info"], strict=True):
         root = told["tree_structure"]
-        assert tree.count == told["num_leaves"]
+        assert tree.size == told["num_leaves"]
         assert (tree.features[0], float(tree.thresholds.split()[0])) == (
             root["split_feature"], root["threshold"],
         )  # fmt: skip
@@ -61,7 +61,7 @@ def _leaves(node):
 
 def test_a_tree_that_is_a_constant_is_read():
     ensemble = Ensemble.parse(train(labels=np.full(300, 3.0)).model_to_string())
-    assert all(tree.count == 1 for tree in ensemble.trees)
+    assert all(tree.size == 1 for tree in ensemble.trees)
 
 
 @pytest.mark.parametrize(

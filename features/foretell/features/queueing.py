@@ -102,7 +102,7 @@ class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def expect(self, state: Array) -> Array:
         """Seconds per output token, shape (rows,)."""
         seconds = _decode_terms(state) @ np.asarray(self.costs)
-        return np.maximum(seconds / _left(state, self.load_s), FLOOR_S)
+        return np.asarray(np.maximum(seconds / _left(state, self.load_s), FLOOR_S))
 
 
 def _decode_terms(state: Array) -> Array:

@@ -56,7 +56,7 @@ def state_of(columns: Mapping[str, Array]) -> Array:
 
 def has_history(state: Array) -> bool:
     """Whether rows know what happened before them at their server."""
-    return state.shape[1] == len(COLUMNS)
+    return bool(state.shape[1] == len(COLUMNS))
 
 
 def column(state: Array, name: str) -> Array:

@@ -45,4 +45,4 @@ def _seconds(device: tuple[float, float, float, bool], work: Array, moved: Array
     runs[names.index("free")] = 0.0
     runs[names.index("elementwise")] = not fused
     peak = BYTES_PER_S * operations_per_byte * share[kind]
-    return np.maximum(launch_s, np.maximum(work / peak, moved / BYTES_PER_S)) * runs[kind]
+    return np.asarray(np.maximum(launch_s, np.maximum(work / peak, moved / BYTES_PER_S)) * runs[kind])

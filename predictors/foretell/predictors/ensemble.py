@@ -38,7 +38,7 @@ class Tree(NamedTuple):
     """One tree; node 0 is the root, and a child below zero is the leaf ~child.
 
     Attributes:
-        count: of its leaves.
+        size: number of its leaves.
         features: column that each node compares.
         thresholds: a value up to it goes to the left; numbers in words, as few ask for them.
         left: child of each node.
@@ -48,7 +48,7 @@ class Tree(NamedTuple):
         sloped: whether responses of leaves are linear in features instead.
     """
 
-    count: int
+    size: int
     features: list[int]
     thresholds: str
     left: list[int]

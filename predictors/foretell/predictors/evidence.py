@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from foretell.errors import InputError
 from foretell.features.base import Array
@@ -64,7 +65,7 @@ def fit(features: Array, values: Array, blocks: Sequence[slice]) -> Fit:
 
 
 def _fixed_point(
-    features: Array, values: Array, precision: Array, code: Array, start: tuple[Array, float]
+    features: Array, values: Array, precision: Array, code: npt.NDArray[np.intp], start: tuple[Array, float]
 ) -> tuple[Array, Array, float]:
     """Weights, variances of the blocks and of the noise, from a `start` for both variances."""
     variances, noise = start

@@ -117,7 +117,7 @@ class NetworkPredictor:
         path.mkdir(parents=True)
         basis = self.adapted.basis
         buffer = io.BytesIO()
-        np.savez(buffer, **_arrays(self.adapted))
+        np.savez(buffer, allow_pickle=False, **_arrays(self.adapted))
         views = tuple(SavedView(one.view, one.chance, one.noise) for one in self.adapted.posteriors)
         digest = hashlib.sha256(buffer.getvalue()).hexdigest()
         document = Document(FORMAT, self.task, basis.name, self.adapted.scale_ms, basis.scale, views, digest)

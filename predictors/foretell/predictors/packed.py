@@ -57,7 +57,7 @@ class PackedTrees:
         """Those of an ensemble; none where trees are large, deep or sloped, or take numbers for missing."""
         parts = []
         for tree in trees:
-            leaves = _leaves(tree) if tree.count <= MAX_LEAVES else []
+            leaves = _leaves(tree) if tree.size <= MAX_LEAVES else []
             if not leaves or max(len(leaf.path) for leaf in leaves) > BITS:
                 return None
             if tree.sloped or not ALWAYS_NUMBERS.issuperset(tree.decisions):

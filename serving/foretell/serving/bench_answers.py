@@ -12,6 +12,7 @@ import polars as pl
 
 from foretell.errors import InputError
 from foretell.features.base import Array
+from foretell.predictors.head import Head
 from foretell.predictors.tables import TablePredictor
 from foretell.serving import registry
 from foretell.serving.api import Foretell
@@ -54,7 +55,7 @@ def run(target: str = "gemm.latency") -> dict[str, Any]:
 def one_row(model: Foretell, predictor: TablePredictor, rows: Sequence[dict[str, Any]]) -> Group:
     """The median call with one row; no two rows alike, so that the processor cannot learn the answer."""
     queries = [predictor.query(**row) for row in rows]
-    regressor = predictor.head(queries[0]).regressor
+    regressor = measured_head(predictor, queries[0]).regressor
     features = [predictor.encoder.encode_one(query)[0] for query in queries]
     arrays = [np.array([row]) for row in features]
     booster = native(predictor, queries[0])
@@ -106,10 +107,22 @@ def median_us(call: Callable[[Any], object], arguments: Sequence[Any]) -> float:
     return median(times_us)
 
 
+def measured_head(predictor: TablePredictor, query: Any) -> Head:
+    """The model behind an answer.
+
+    Raises:
+        InputError: the query is about hardware that was never measured, which no booster alone answers.
+    """
+    head = predictor.head(query)
+    if not isinstance(head, Head):
+        raise InputError("device", query.device, "a device that was measured")
+    return head
+
+
 def native(predictor: TablePredictor, query: Any) -> Any:
     """The booster behind an answer, as LightGBM's own class."""
     import lightgbm  # noqa: PLC0415  (a second, for this protocol only)
 
     with tempfile.TemporaryDirectory() as folder:
-        predictor.head(query).regressor.save(Path(folder) / "model")
+        measured_head(predictor, query).regressor.save(Path(folder) / "model")
         return lightgbm.Booster(model_file=str(next(Path(folder).iterdir())))

@@ -3,7 +3,7 @@
 import click
 
 from foretell.datasets.doctor import findings
-from foretell.datasets.store import default_root
+from foretell.datasets.root import default_root
 from foretell.serving.cli.output import json_option, print_json, print_table
 
 

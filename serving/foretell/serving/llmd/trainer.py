@@ -18,12 +18,13 @@ import msgspec
 from foretell.datasets.store import Store
 from foretell.errors import ForetellError
 from foretell.features.request import STATE
+from foretell.predictors.latency import LEAST_ROWS
 from foretell.serving.llmd import archive, wire
 from foretell.serving.llmd.folder import StateFolder
 from foretell.serving.llmd.journal import Record, decode, read_segment
 from foretell.serving.llmd.options import Options
 from foretell.serving.llmd.parent import end_with_parent
-from foretell.training.learner import LEAST_ROWS, TARGETS
+from foretell.training.learner import TARGETS
 from foretell.training.online import PoolLearner, Published
 from foretell.training.window import KV_STEP, PREFIX_STEP
 

@@ -76,4 +76,4 @@ def nearest(measured: pl.DataFrame, asked: pl.DataFrame, label: str) -> Array:
 
 
 def _octaves(rows: pl.DataFrame) -> Array:
-    return np.log2(rows.select(SHAPE).to_numpy().astype(np.float64))
+    return np.asarray(np.log2(rows.select(SHAPE).to_numpy().astype(np.float64)))

@@ -36,7 +36,7 @@ def analytic(choices: Choices, name: str) -> Array:
         ],
         dtype=np.float64,
     )
-    return np.einsum("ns,nsk->nk", parts.counts, table[parts.index])
+    return np.asarray(np.einsum("ns,nsk->nk", parts.counts, table[parts.index]))
 
 
 def ridge(train: Array, latency_ms: Array, test: Array) -> Array:
@@ -70,7 +70,8 @@ def ceiling(basis: Basis, choices: Choices, latency_ms: Array, test: Choices) ->
     (source,) = fit_sources(basis, {"the device itself": (choices, latency_ms)})
     shape = basis.encode(choices, source.view) @ source.fitted.weights
     scale = float(np.median(latency_ms / shape))
-    middle = np.maximum(basis.encode(test, source.view) @ source.fitted.weights * scale, 0.1 * latency_ms.min())
+    expected = basis.encode(test, source.view) @ source.fitted.weights * scale
+    middle = np.maximum(expected, 0.1 * latency_ms.min())
     z = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
     return np.asarray(middle[:, None] * np.exp(z * source.fitted.noise * np.sqrt(TAILS)))
 

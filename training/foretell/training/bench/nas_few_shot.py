@@ -6,7 +6,6 @@ and seeds. Nothing is chosen here: the product's options were found by leaving s
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -153,7 +152,7 @@ def _figures(
     return scored | {"ceiling": _ceiling(prior.basis, case, seed)}
 
 
-def _baselines(prior: Prior, sources: list[Source], case: Case) -> Mapping[str, Array]:
+def _baselines(prior: Prior, sources: list[Source], case: Case) -> dict[str, Array]:
     basis, name = prior.basis, prior.basis.name
     seen, latency_ms, test = case.choices[case.seen], case.latency_ms[case.seen], case.choices[case.scored]
     view = find_space(name).views[0]
