@@ -67,13 +67,13 @@ class Blend:
 
 
 def _steps() -> BoostedOptions:
-    return BoostedOptions(trees=400, learning_rate=0.08)
+    return BoostedOptions(trees=250, learning_rate=0.12, bins=255)
 
 
 def _slopes(rows: int) -> BoostedOptions:
     """Fewer trees than steps need, of leaves with rows enough for a slope; LightGBM fits those by l2 only."""
     if rows >= MANY_ROWS:
-        options = BoostedOptions(trees=200, leaves=63, learning_rate=0.1)
+        options = BoostedOptions(trees=100, leaves=63, learning_rate=0.15)
     else:
         options = BoostedOptions(trees=60, leaves=max(2, min(8, rows // 100)), learning_rate=0.1)
-    return replace(options, min_rows=20, objective="l2", slopes=True, ridge=1.0)
+    return replace(options, min_rows=20, bins=255, objective="l2", slopes=True, ridge=1.0)
