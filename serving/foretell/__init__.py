@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 __path__ = extend_path(__path__, __name__)
 
 if TYPE_CHECKING:
+    from foretell.datasets.network_from import network_from as network_from
     from foretell.serving.api import Foretell as Foretell
     from foretell.serving.forward import Forward as Forward
 
-__all__ = ["Foretell", "Forward"]
-_MODULES = {"Foretell": "foretell.serving.api", "Forward": "foretell.serving.forward"}
+__all__ = ["Foretell", "Forward", "network_from"]
+_MODULES = {
+    "Foretell": "foretell.serving.api",
+    "Forward": "foretell.serving.forward",
+    "network_from": "foretell.datasets.network_from",
+}
 
 
 def __getattr__(name: str) -> object:
