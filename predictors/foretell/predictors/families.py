@@ -10,8 +10,8 @@ FAMILIES: Final = {
 }
 TRANSFERRING: Final = frozenset({"lightgbm", "blend"})
 """Families that leave hardware that nobody measured to `foretell.predictors.unseen`."""
-NETWORK: Final = "network.json"
-"""Document of a saved device of `foretell.predictors.network`, by which it is told from tables."""
+NETWORK: Final = "network.npz"
+"""Arrays of a saved device of `foretell.predictors.network`, by which it is told from tables."""
 ENCODERS: Final = {
     "gemm": "foretell.features.gemm:GemmEncoder",
     "bmm": "foretell.features.bmm:BmmEncoder",

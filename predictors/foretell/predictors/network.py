@@ -18,10 +18,11 @@ from foretell.features.architecture import Basis
 from foretell.features.base import Array
 from foretell.predictors.base import LEVELS, Prediction, Task
 from foretell.predictors.device_prior import Prior
-from foretell.predictors.families import NETWORK as DOCUMENT
+from foretell.predictors.families import NETWORK as ARRAYS
 from foretell.predictors.few_shot import Adapted, Posterior, adapt
 
-ARRAYS: Final = "network.npz"
+DOCUMENT: Final = "foretell.json"
+"""As for tables: the registry finds a saved predictor by it."""
 FORMAT: Final = 1
 PREFIX: Final = "network.latency"
 CONTRADICTION: Final = 1.5
@@ -37,7 +38,7 @@ class SavedView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``network.json``: everything of a saved device but its arrays.
+    """``foretell.json``: everything of a saved device but its arrays.
 
     Attributes:
         format: version of this document.

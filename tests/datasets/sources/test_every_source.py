@@ -45,9 +45,10 @@ def test_every_row_obeys_the_kind(source, whole):
     assert pkgutil.resolve_name(KINDS[source.kind]).is_valid(whole.rows)
 
 
-def test_every_row_has_a_device_a_time_and_an_origin(whole):
+def test_every_row_has_a_device_a_time_and_an_origin(source, whole):
     assert whole.rows.height
-    assert whole.rows.select("device", "latency_us", "origin").null_count().row(0) == (0, 0, 0)
+    label = {"kernel": "latency_us", "network": "latency_ms"}[source.kind]
+    assert whole.rows.select("device", label, "origin").null_count().row(0) == (0, 0, 0)
 
 
 def test_batches_are_the_whole_in_parts(source, whole):
