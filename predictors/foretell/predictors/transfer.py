@@ -8,6 +8,7 @@ of waves, fills of tiles. Both are judged on whole families of hardware left out
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
@@ -25,21 +26,19 @@ from foretell.predictors.work import Work, work_of
 
 MIN_FAMILIES: Final = 3
 """With fewer families of hardware, those that stay say nothing about the one that is left out."""
-PRIOR_FACTOR: Final = 6.0
-"""Half-width, as a factor, where nothing can be left out. A model of all but one of ada, ampere, blackwell,
-hopper and xe2 was within it for 93 to 99.8 % of the products on the one left out (docs/log.md)."""
 FORM: Final = 0.1
 """What the form of the model errs on a row, in logarithms, with all effects known."""
 HANDFUL: Final = 16
 """Measurements of a family left out with which its interval after adaptation is judged."""
 DRAWS: Final = 3
-VOICES: Final = 2.0 / 3.0
+VOICES: Final = 0.8
 """Share of the families left out whose errors an interval covers as promised."""
 MACHINE: Final = (*MACHINE_NAMES, "log_vector_rate")
 OPTIONS: Final = BoostedOptions(trees=200, leaves=31, learning_rate=0.05, min_rows=40, bins=255)
 
 
-_PRIOR: Final = Interval.wide(PRIOR_FACTOR)
+_NORMAL: Final = np.array([NormalDist().inv_cdf(level) for level in GRID])
+"""Multiples of the size where no family could be left out: the size is all there is to go by."""
 
 
 class Sample(NamedTuple):
@@ -194,25 +193,29 @@ class Transfer:
 
     def predict(self, features: Array, floor: Array, known: Known) -> tuple[Array, Array, Array]:
         """Logarithm of the µs, size of its error and octaves outside of what was seen, each (rows,)."""
+        log_us, size = self.sized(features, floor, known)
+        extent = len(self.lower) - _figures(self.names)
+        seen = features[:, _spanning(self.names, extent)]
+        beyond = np.maximum(np.maximum(self.lower - seen, seen - self.upper), 0.0)
+        return log_us, size, beyond.max(axis=1)
+
+    def sized(self, features: Array, floor: Array, known: Known) -> tuple[Array, Array]:
+        """Logarithm of the µs, and how far off its effects and its form may be, each (rows,)."""
         work = work_of(features, self.names, floor)
         choice = self.waves.chosen(work, known.effects)
         log_us = self.waves.log_us(work, known.effects, choice)
         regime, _ = _regime(features, self.names, work, self.waves, known.effects)
         slopes = self.waves.slopes(work, known.effects, choice, log_us)
         size = np.sqrt(FORM**2 + np.einsum("re,ef,rf->r", slopes, known.covariance, slopes))
-        extent = len(self.lower) - _figures(self.names)
-        seen = features[:, _spanning(self.names, extent)]
-        beyond = np.maximum(np.maximum(self.lower - seen, seen - self.upper), 0.0)
-        if not len(self.quantiles):
-            # The prior knows one width for all devices.
-            size, beyond = np.ones_like(size), beyond[:, :extent]
-        return log_us + self._correction(features, regime), size, beyond.max(axis=1)
+        return log_us + self._correction(features, regime), size
 
     def _correction(self, features: Array, regime: Array) -> Array:
         """What the booster adds; an octave outside of the shapes that it has seen it has no say any more.
 
         Trees go on with what they learnt at the edge, and the physics knows better (docs/log.md).
         """
+        if len({known.kin for known in self.origins}) == 1:
+            return np.zeros(len(features))  # nothing says that another family leaves over the same
         extent = len(self.lower) - _figures(self.names)
         seen, lower, upper = features[:, :extent], self.lower[:extent], self.upper[:extent]
         octaves = np.maximum(lower - seen, seen - upper).max(axis=1)
@@ -221,7 +224,7 @@ class Transfer:
     def interval(self, known: Known) -> Interval:
         """Of the errors, as multiples of their size."""
         if not len(self.quantiles):
-            return _PRIOR
+            return Interval(_NORMAL, None)
         return Interval(self.quantiles[int(known.adapted)], None)
 
     def save(self, stem: Path) -> SavedTransfer:
@@ -320,16 +323,16 @@ def _judged(model: Transfer, held: Sample, seed: int) -> tuple[Array, Array]:
 
 
 def _multiples(model: Transfer, own: Sample, known: Known) -> Array:
-    log_us, size, _ = model.predict(own.features, own.floor, known)
+    log_us, size = model.sized(own.features, own.floor, known)
     return np.asarray((np.log(own.label) - log_us) / size)
 
 
 def _pooled(families: Sequence[Array]) -> Array:
-    """Quantiles for the next family: wider than those of two thirds of the families left out, and mirrored.
+    """Quantiles for the next family: wider than those of most families left out, and mirrored.
 
     The widest of them would be safe, but one odd family (another vendor's) would decide for all; their median
     fails the next family that errs in its own way (docs/log.md).
     """
     each = [conformal_quantiles(np.concatenate([-np.abs(one), np.abs(one)])) for one in families]
-    reach = np.quantile([one[::-1] - one for one in each], VOICES, axis=0) / 2.0
-    return np.asarray(-reach)
+    reach = np.quantile(np.abs(each), VOICES, axis=0)
+    return np.asarray(np.sign(np.array(GRID) - 0.5) * (reach + reach[::-1]) / 2.0)

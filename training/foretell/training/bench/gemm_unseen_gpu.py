@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from foretell.datasets.device import device
-from foretell.datasets.sources.aiconfigurator import Aiconfigurator
+from foretell.datasets.sources.aiconfigurator import ONE_FILE, Aiconfigurator
 from foretell.errors import InputError, one_of
 from foretell.training.bench.holdout import SEED
 from foretell.training.bench.report import Group, Report, report
@@ -40,7 +40,9 @@ def run(data: Path, calibration: int | None = None) -> Report:
     if calibration is not None and calibration not in CALIBRATIONS:
         raise InputError("calibration", calibration, one_of(map(str, CALIBRATIONS)))
     sizes = CALIBRATIONS if calibration is None else (calibration,)
-    rows = Aiconfigurator(data).read().rows.filter(operator="gemm", backend=BACKEND, dtype=DTYPE)
+    one = data / ONE_FILE
+    source = Aiconfigurator(one if one.is_file() else data)
+    rows = source.read().rows.filter(operator="gemm", backend=BACKEND, dtype=DTYPE)
     families = {name: device(name).family or name for name in rows["device"].unique().sort()}
     if len(set(families.values())) < 2:
         raise InputError("rows", f"tables of {', '.join(families) or 'no device'}", "two families of devices")
