@@ -33,6 +33,7 @@ HANDFUL: Final = 16
 DRAWS: Final = 3
 VOICES: Final = 0.8
 """Share of the families left out whose errors an interval covers as promised."""
+JUDGED_WIDENING: Final = 0.1
 MACHINE: Final = (*MACHINE_NAMES, "log_vector_rate")
 OPTIONS: Final = BoostedOptions(trees=200, leaves=31, learning_rate=0.05, min_rows=40, bins=255)
 
@@ -198,6 +199,14 @@ class Transfer:
         seen = features[:, _spanning(self.names, extent)]
         beyond = np.maximum(np.maximum(self.lower - seen, seen - self.upper), 0.0)
         return log_us, size, beyond.max(axis=1)
+
+    def widening(self) -> float:
+        """Share of its own width by which the interval widens for each octave outside of what was seen.
+
+        Little where families were left out, which lie outside of one another themselves; all of it where
+        nothing was judged.
+        """
+        return JUDGED_WIDENING if len(self.quantiles) else 1.0
 
     def sized(self, features: Array, floor: Array, known: Known) -> tuple[Array, Array]:
         """Logarithm of the µs, and how far off its effects and its form may be, each (rows,)."""

@@ -85,7 +85,7 @@ class Site:
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Quantiles, shape (rows, levels), and whether each row lies outside of the range seen.
 
-        Outside, the interval widens by its own width for each octave of distance.
+        Outside, the interval widens with the octaves of distance (see `Transfer.widening`).
 
         Args:
             features: shape (rows, features).
@@ -93,7 +93,7 @@ class Site:
             multiples: of the size of the residual, one per level: ``interval.at(levels)``.
         """
         log_us, size, octaves = self.transfer.predict(features, floor, self.known)
-        reach = np.minimum(size * (1.0 + octaves), self._largest())
+        reach = np.minimum(size * (1.0 + self.transfer.widening() * octaves), self._largest())
         values = np.exp(log_us[:, None] + reach[:, None] * multiples)
         return values, octaves > SLACK
 
