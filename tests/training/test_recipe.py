@@ -172,8 +172,8 @@ def test_a_champion_that_is_lost_gives_way(own_workspace, tmp_path):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"name": "gemm.colour"}, "target: got 'gemm.colour', expected one of attention.latency"),
-        ({"family": "oracle"}, "family: got 'oracle', expected one of forest, lightgbm, roofline"),
+        ({"name": "gemm.colour"}, "target: got 'gemm.colour', expected one of attention.energy"),
+        ({"family": "oracle"}, "family: got 'oracle', expected one of blend, forest, lightgbm, roofline"),
         ({"plot": "picture.xyz"}, r"plot: got .*picture\.xyz', expected a name that ends in one of \.pdf"),
     ],
 )

@@ -34,7 +34,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(refused, folde
 
 
 def test_a_folder_without_tables_says_what_it_lacks(refused, tmp_path):
-    refused("bench", "gemm-holdout", "--data", tmp_path, message="holds neither aic_gemm.parquet", code=3)
+    refused("bench", "gemm-holdout", "--data", tmp_path, message="aic_gemm.parquet is not there", code=3)
 
 
 def test_a_peer_file_in_another_layout_is_refused_by_column(refused, folder):

@@ -116,5 +116,5 @@ def test_help_is_quick():
 def test_a_process_ends_with_the_code_and_without_a_stack_trace():
     ended = run(COMMAND, "predict", "gemm.colour")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("foretell: target: got 'gemm.colour', expected one of attention.latency")
+    assert ended.stderr.startswith("foretell: target: got 'gemm.colour', expected one of attention.energy")
     assert ended.stderr.count("\n") == 1

@@ -75,4 +75,4 @@ def test_damaged_rows_are_an_artefact_that_cannot_be_read(refused, own_workspace
 
 
 def test_an_evaluation_of_an_unknown_target_is_refused(misused):
-    misused("evaluate", "gemm.colour", message="'gemm.colour' is not 'gemm.latency'")
+    misused("evaluate", "gemm.colour", message="'gemm.colour' is not one of 'attention.energy'")

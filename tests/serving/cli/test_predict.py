@@ -116,7 +116,7 @@ def test_a_file_and_options_are_not_mixed(refused):
 
 
 def test_an_unknown_target_is_told_which_there_are(refused):
-    refused("predict", "gemm.colour", message="target: got 'gemm.colour', expected one of attention.latency")
+    refused("predict", "gemm.colour", message="target: got 'gemm.colour', expected one of attention.energy")
 
 
 def test_an_unknown_option_is_refused(misused):

