@@ -19,7 +19,7 @@ from foretell.errors import ArtefactError
 from foretell.features.base import Array
 from foretell.features.physics import MACHINE_NAMES
 from foretell.predictors.boosted import Boosted, BoostedOptions
-from foretell.predictors.interval import GRID, Interval, conformal_quantiles
+from foretell.predictors.interval import GRID, NEGLIGIBLE, Interval, conformal_quantiles
 from foretell.predictors.kinship import Expected, Origin, expected
 from foretell.predictors.waves import EFFECTS, SHARED, Vector, Waves
 from foretell.predictors.work import Work, work_of
@@ -31,7 +31,7 @@ FORM: Final = 0.1
 HANDFUL: Final = 16
 """Measurements of a family left out with which its interval after adaptation is judged."""
 DRAWS: Final = 3
-VOICES: Final = 0.8
+VOICES: Final = 0.75
 """Share of the families left out whose errors an interval covers as promised."""
 JUDGED_WIDENING: Final = 0.1
 MACHINE: Final = (*MACHINE_NAMES, "log_vector_rate")
@@ -343,5 +343,6 @@ def _pooled(families: Sequence[Array]) -> Array:
     fails the next family that errs in its own way (docs/log.md).
     """
     each = [conformal_quantiles(np.concatenate([-np.abs(one), np.abs(one)])) for one in families]
-    reach = np.quantile(np.abs(each), VOICES, axis=0)
+    # Between two families by their ratio: the odd one may err many times as much.
+    reach = np.exp(np.quantile(np.log(np.abs(each) + NEGLIGIBLE), VOICES, axis=0)) - NEGLIGIBLE
     return np.asarray(np.sign(np.array(GRID) - 0.5) * (reach + reach[::-1]) / 2.0)
