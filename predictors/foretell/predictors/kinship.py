@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from foretell.features.base import Place
-from foretell.predictors.waves import SPREAD, Vector
+from foretell.features.base import Array, Place
+from foretell.predictors.waves import SPREAD
 
 FREEDOM: Final = 3.0
 """Of the t distribution by which odd families of hardware lose their say."""
@@ -34,8 +34,8 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Expected(NamedTuple):
     """Effects of a place, and how far off they may be: shape (effects,) both."""
 
-    centre: Vector
-    spread: Vector
+    centre: Array
+    spread: Array
 
 
 def origin(place: Place) -> Origin:
@@ -50,7 +50,7 @@ def dtype_of(place: Place) -> str:
     return place.realm.split("/")[1]
 
 
-def expected(effects: Vector, origins: Sequence[Origin], asked: Origin) -> Expected:
+def expected(effects: Array, origins: Sequence[Origin], asked: Origin) -> Expected:
     """What the tables that were measured say of another.
 
     Tables with the same own columns and the same library speak first, where at least two families have some.
@@ -79,7 +79,7 @@ def expected(effects: Vector, origins: Sequence[Origin], asked: Origin) -> Expec
     )
 
 
-def _robust(means: Vector) -> Expected:
+def _robust(means: Array) -> Expected:
     centre = np.median(means, axis=0)
     say = np.ones(len(means))
     for _ in range(20):

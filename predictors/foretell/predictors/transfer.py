@@ -21,7 +21,7 @@ from foretell.features.physics import MACHINE_NAMES
 from foretell.predictors.boosted import Boosted, BoostedOptions
 from foretell.predictors.interval import GRID, NEGLIGIBLE, Interval, conformal_quantiles
 from foretell.predictors.kinship import Expected, Origin, expected
-from foretell.predictors.waves import EFFECTS, SHARED, Vector, Waves
+from foretell.predictors.waves import EFFECTS, SHARED, Waves
 from foretell.predictors.work import Work, work_of
 
 MIN_FAMILIES: Final = 3
@@ -79,8 +79,8 @@ class Known(NamedTuple):
         adapted: whether measurements of the place itself told them.
     """
 
-    effects: Vector
-    covariance: npt.NDArray[np.float64]
+    effects: Array
+    covariance: Array
     adapted: bool
 
 
@@ -114,7 +114,7 @@ class Transfer:
 
     names: tuple[str, ...]
     waves: Waves
-    effects: Vector
+    effects: Array
     origins: Sequence[Origin]
     booster: Boosted
     lower: Array

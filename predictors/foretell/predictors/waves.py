@@ -58,8 +58,6 @@ DIFFERENCE: Final = 1e-4
 ENOUGH: Final = 1e-4
 """Relative improvement below which a fit is done."""
 
-Vector = npt.NDArray[np.float64]
-
 
 class Choice(NamedTuple):
     """The cut that was chosen for each row; the fields are those of `Work`, shape (rows,)."""
@@ -91,13 +89,13 @@ class Waves:
         width: logarithm of operations per core and cycle to which the effect ``load`` refers.
     """
 
-    shared: Vector
+    shared: Array
     width: float
 
     @classmethod
     def fit(
         cls, work: Work, log_label: Array, tables: npt.NDArray[np.intp], weights: Array
-    ) -> tuple["Waves", Vector]:
+    ) -> tuple["Waves", Array]:
         """Learn what is shared, and the effects of each table.
 
         Args:
@@ -118,10 +116,10 @@ class Waves:
         numbers = own + tables[:, None] * effects + np.arange(effects)
         rows = np.arange(len(log_label))[:, None]
 
-        def unpacked(at: Vector) -> tuple[Waves, Array]:
+        def unpacked(at: Array) -> tuple[Waves, Array]:
             return cls(at[: len(SHARED)], width), at[len(SHARED) : own] + at[numbers]
 
-        def residuals(at: Vector) -> tuple[Array, Callable[[], Array]]:
+        def residuals(at: Array) -> tuple[Array, Callable[[], Array]]:
             waves, by_row = unpacked(at)
             choice = waves.chosen(work, by_row)
             log_us = waves.log_us(work, by_row, choice)
@@ -142,9 +140,7 @@ class Waves:
             count, effects
         )
 
-    def adapted(
-        self, work: Work, log_label: Array, centre: Vector, spread: Vector
-    ) -> tuple[Vector, npt.NDArray[np.float64]]:
+    def adapted(self, work: Work, log_label: Array, centre: Array, spread: Array) -> tuple[Array, Array]:
         """Effects of a table of which a handful was measured, and their covariance.
 
         Args:
@@ -154,7 +150,7 @@ class Waves:
             spread: their standard deviations.
         """
 
-        def residuals(at: Vector) -> tuple[Array, Callable[[], Array]]:
+        def residuals(at: Array) -> tuple[Array, Callable[[], Array]]:
             choice = self.chosen(work, at)
             log_us = self.log_us(work, at, choice)
             return log_label - log_us, lambda: self.slopes(work, at, choice, log_us)
@@ -260,14 +256,14 @@ class _Problem:
         rounded: below this a residual counts quadratically.
     """
 
-    residuals: Callable[[Vector], tuple[Array, Callable[[], Array]]]
-    start: Vector
-    doubt: Vector
+    residuals: Callable[[Array], tuple[Array, Callable[[], Array]]]
+    start: Array
+    doubt: Array
     heavy: npt.NDArray[np.bool_]
     precision: Array
     rounded: float
 
-    def solve(self) -> tuple[Vector, npt.NDArray[np.float64]]:
+    def solve(self) -> tuple[Array, Array]:
         """The parameters, by Gauss-Newton, damped and reweighted; and the curvature of the cost there."""
         at, damping = self.start.copy(), 1e-2
         residual, slopes = self.residuals(at)
@@ -290,14 +286,12 @@ class _Problem:
                 break
         return at, self._expansion(residual, slopes(), at)[0]
 
-    def _cost(self, residual: Array, at: Vector) -> float:
+    def _cost(self, residual: Array, at: Array) -> float:
         away = ((at - self.start) / self.doubt) ** 2
         prior = np.where(self.heavy, 2 * TAIL * (np.sqrt(1 + away / TAIL) - 1), away)
         return float((self.precision * np.sqrt(residual**2 + self.rounded**2)).sum() + 0.5 * prior.sum())
 
-    def _expansion(
-        self, residual: Array, slopes: Array, at: Vector
-    ) -> tuple[npt.NDArray[np.float64], Vector]:
+    def _expansion(self, residual: Array, slopes: Array, at: Array) -> tuple[Array, Array]:
         """Curvature and descent of the cost."""
         weighted = slopes * (self.precision / np.sqrt(residual**2 + self.rounded**2))[:, None]
         away = at - self.start
