@@ -1,5 +1,6 @@
 """The encoder of all operators' kernels: validated columns, figures of devices, physics of the operator."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ Physics: TypeAlias = tuple[list[Any], Any, Any]
 """Features in the order of their names, the least time in µs, and the bytes of memory that are held."""
 
 
-class KernelEncoder:
+class KernelEncoder(ABC):
     """Rows of `kernel` with one operator, as numbers; a subclass says which, and its `physics`.
 
     Args:
@@ -67,6 +68,7 @@ class KernelEncoder:
         return ()
 
     @staticmethod
+    @abstractmethod
     def physics(query: Any, machine: Machine, traits: Traits, ops: Operations) -> Physics:
         """Features, floor and memory of one operator, written once for numbers and for arrays.
 
@@ -76,7 +78,6 @@ class KernelEncoder:
             traits: what `traits` gave; floats, or an array each.
             ops: `SCALAR` or `VECTOR`.
         """
-        raise NotImplementedError
 
     def fit(self, rows: pl.DataFrame) -> Self:
         """Keep the figures of the devices in `rows`: a later table of devices changes no saved model."""
