@@ -10,7 +10,7 @@ from foretell.datasets.spaces import SPACES
 from foretell.datasets.store import Store
 from foretell.errors import InputError
 from foretell.serving.cli.output import json_option, print_json
-from foretell.serving.cli.predict import _read
+from foretell.serving.cli.rows import read_rows
 from foretell.training import adaptation
 
 
@@ -49,7 +49,7 @@ def adapt(
         _print(pl.DataFrame({"architecture": texts}), texts, as_json=as_json)
         return
     assert measurements is not None  # noqa: S101  (narrows the type)
-    found = adaptation.adapt_device(store, device, _read(measurements))
+    found = adaptation.adapt_device(store, device, read_rows(measurements, "measurements"))
     if as_json:
         print_json(dataclasses.asdict(found))
         return

@@ -1,9 +1,8 @@
 """`foretell predict`: one question by options, or a file of them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 import msgspec
@@ -17,15 +16,9 @@ from foretell.predictors.base import Prediction
 from foretell.predictors.families import ENCODERS
 from foretell.serving.api import Foretell
 from foretell.serving.cli.output import print_json, print_table
+from foretell.serving.cli.rows import READERS, read_rows
 from foretell.training.targets import TARGETS, find
 
-# From an open file: of a path Polars would take `*` and `[` for patterns.
-READERS: Final[dict[str, Callable[[IO[bytes]], pl.DataFrame]]] = {
-    ".csv": lambda file: pl.read_csv(file, infer_schema_length=None),
-    ".parquet": pl.read_parquet,
-    ".jsonl": lambda file: pl.read_ndjson(file, infer_schema_length=None),
-    ".ndjson": lambda file: pl.read_ndjson(file, infer_schema_length=None),
-}
 FORWARD: Final = "forward"
 
 
@@ -62,12 +55,12 @@ def _command(target: str) -> click.Command:
         for name, field in fields_of(query).items()
     ]
     file = click.Option(
-        ["--file"], type=click.Path(path_type=Path), help=f"Many questions: a file in {_suffixes()}."
+        ["--file"], type=click.Path(path_type=Path), help=f"Many questions: a file in {one_of(READERS)}."
     )
     calibrate = click.Option(
         ["--calibrate"],
         type=click.Path(path_type=Path),
-        help=f"Measurements of the device that is asked about: a file in {_suffixes()}, with the label.",
+        help=f"Measurements of the device that is asked about: a file in {one_of(READERS)}, with the label.",
     )
     flag = click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON.")
 
@@ -78,10 +71,10 @@ def _command(target: str) -> click.Command:
         if file is not None and given:
             raise InputError("file", str(file), "either a file or the fields of one question, not both")
         model = Foretell(target)
-        rows: Any = given if file is None else _read(file)
+        rows: Any = given if file is None else read_rows(file)
         questions = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame([given])
         if calibrate is not None:
-            model = _calibrated(model, _read(calibrate, "calibrate"), questions)
+            model = _calibrated(model, read_rows(calibrate, "calibrate"), questions)
         prediction = model.predict(rows)
         _show(prediction, questions, model.version, as_json=as_json)
 
@@ -124,23 +117,6 @@ def _device(name: str) -> str:
         return device(str(name)).name
     except InputError:
         return slug(str(name))
-
-
-def _read(path: Path, option: str = "file") -> pl.DataFrame:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(option, str(path), f"a name that ends in {_suffixes()}")
-    try:
-        with path.open("rb") as file:
-            return reader(file)
-    # On some damaged Parquet files Polars panics, which is no `PolarsError`.
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(option, str(path), f"a readable {path.suffix} file ({reason})") from error
-
-
-def _suffixes() -> str:
-    return one_of(READERS)
 
 
 def _show(prediction: Prediction, questions: pl.DataFrame, version: str, *, as_json: bool) -> None:
